@@ -1,0 +1,1 @@
+"""batchjob keeps an OpenSearch index in step with documents in S3."""

@@ -1,0 +1,1 @@
+"""What a document gets beside its text: the thumbnail."""

@@ -1,0 +1,81 @@
+"""Every key that batchjob writes, and the hashes that name documents."""
+
+import hashlib
+import secrets
+from datetime import UTC, datetime
+
+
+def new_run_id(now_ms: int) -> str:
+    """A run id that sorts by time, for example `20261123T031500Z-4f09ab`."""
+    moment = datetime.fromtimestamp(now_ms / 1000, UTC)
+    return f"{moment:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def doc_id(bucket: str, key: str) -> str:
+    """The document's id in the index: 40 hex digits, the same for one object for ever."""
+    return hashlib.sha256(f"{bucket}\n{key}".encode()).hexdigest()[:40]
+
+
+def run_prefix(run_id: str) -> str:
+    return f"runs/{run_id}/"
+
+
+def run_info(run_id: str) -> str:
+    return f"runs/{run_id}/run.json"
+
+
+def manifest(run_id: str, shard: int) -> str:
+    return f"runs/{run_id}/manifest/{shard:05d}.parquet"
+
+
+def bulk_part(run_id: str, shard: int, writer: str, name: str) -> str:
+    return f"runs/{run_id}/bulk/{shard:05d}/{writer}/{name}"
+
+
+def outcomes(run_id: str, shard: int, writer: str) -> str:
+    return f"runs/{run_id}/outcomes/{shard:05d}/{writer}.parquet"
+
+
+def merged_outcomes(run_id: str) -> str:
+    return f"runs/{run_id}/outcomes.parquet"
+
+
+def open_documents(run_id: str, shard: int) -> str:
+    return f"runs/{run_id}/open/{shard:05d}.json"
+
+
+def receipt(run_id: str, shard: int) -> str:
+    return f"runs/{run_id}/receipts/{shard:05d}.json"
+
+
+def checkpoint(run_id: str) -> str:
+    return f"runs/{run_id}/reduce/checkpoint.json"
+
+
+def rejected(run_id: str, shard: int, part: str) -> str:
+    return f"runs/{run_id}/rejected/{shard:05d}-{part}.ndjson"
+
+
+def kept(run_id: str, shard: int, part: str) -> str:
+    return f"runs/{run_id}/kept/{shard:05d}-{part}.json"
+
+
+def summary(run_id: str) -> str:
+    return f"runs/{run_id}/summary.json"
+
+
+def retry_segment(run_id: str, shard: int) -> str:
+    return f"inbox/retry-{run_id}-{shard:05d}.parquet"
+
+
+def cached_group(fingerprint: str, sha256: str, first_page: int) -> str:
+    return f"cache/extract/{fingerprint}/{sha256[:2]}/{sha256}/{first_page:06d}.json"
+
+
+def pointer(bucket: str, key: str) -> str:
+    name = doc_id(bucket, key)
+    return f"cache/pointers/{name[:2]}/{name}.json"
+
+
+def thumbnail(document: str, sha256: str) -> str:
+    return f"{document}/{sha256[:16]}.jpg"

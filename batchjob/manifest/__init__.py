@@ -1,0 +1,1 @@
+"""Reading, writing and cutting manifests, and the places they come from."""

@@ -1,0 +1,159 @@
+"""The verbs through which stations touch the world; adapters implement them, stations ask for the few they use."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Any, BinaryIO, Protocol, Self
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectMeta:
+    """An object as a listing or a GET describes it; `size` in bytes, `etag` with its quotes."""
+
+    key: str
+    size: int
+    etag: str
+    last_modified: datetime
+    version_id: str | None = None
+
+
+class Opened:
+    """An answered GET: what the object is, when the store said so (ms, the store's clock), and its bytes."""
+
+    def __init__(self, meta: ObjectMeta, observed_at: int, body: BinaryIO) -> None:
+        self.meta = meta
+        self.observed_at = observed_at
+        self.body = body
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.body.close()
+
+
+class Get(Protocol):
+    def open(
+        self, key: str, *, byte_range: tuple[int, int] | None = None, if_match: str | None = None
+    ) -> Opened:
+        """Opens an object; `byte_range` is (first, last), both inclusive, as in HTTP.
+
+        Reads of `body` may raise TransientError, never OSError of the adapter's library.
+
+        Raises ObjectMissingError, PreconditionFailedError (`if_match`), TransientError.
+        """
+        ...
+
+
+class Put(Protocol):
+    def put(self, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> str:
+        """Writes or overwrites an object, whole or not at all, and returns its ETag. Raises TransientError."""
+        ...
+
+
+class CreateOnce(Protocol):
+    def create_once(self, key: str, data: bytes) -> str:
+        """Creates an object that must not exist, and returns its ETag.
+
+        Finding exactly `data` there counts as having created it, since an answer may have been lost;
+        so put the writer's identity into `data`. Raises AlreadyExistsError, TransientError.
+        """
+        ...
+
+
+class ReplaceIfMatch(Protocol):
+    def replace_if_match(self, key: str, data: bytes, etag: str) -> str:
+        """Replaces an object whose ETag is still `etag`, and returns the new ETag.
+
+        Finding exactly `data` there counts as success, as for create_once.
+        Raises PreconditionFailedError (also where the object is missing), TransientError.
+        """
+        ...
+
+
+class List(Protocol):
+    def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectMeta]:
+        """Objects whose key begins with `prefix` and sorts after `start_after`. Raises TransientError."""
+        ...
+
+
+class Delete(Protocol):
+    def delete(self, key: str) -> None:
+        """Removes an object; removing a missing one is no error. Raises TransientError."""
+        ...
+
+
+class Source(Get, List, Protocol):
+    """Where documents come from; never written."""
+
+
+class Store(Get, Put, CreateOnce, ReplaceIfMatch, List, Delete, Protocol):
+    """The work folder or bucket."""
+
+
+class Clock(Protocol):
+    def now_ms(self) -> int:
+        """Milliseconds since 1970."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BulkItem:
+    """One item of a bulk answer, in the order of the body."""
+
+    status: int
+    error_type: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """A document as the index holds it: external version and chosen `_source` fields."""
+
+    version: int
+    source: Mapping[str, Any]
+
+
+class BulkLoad(Protocol):
+    def bulk(self, alias: str, body: bytes) -> Sequence[BulkItem] | None:
+        """Sends a raw NDJSON body, gzip-compressed, to an alias that must exist.
+
+        None means that every item succeeded. Raises TransientError (unreachable, 429, 5xx),
+        PermanentError (not permitted, wrong request).
+        """
+        ...
+
+
+class ReadDocuments(Protocol):
+    def documents(
+        self, index: str, ids: Sequence[str], fields: Sequence[str]
+    ) -> Mapping[str, StoredDocument]:
+        """The stored documents among `ids` (real-time, needs no refresh). Raises TransientError."""
+        ...
+
+
+class ManageIndex(Protocol):
+    def resolve(self, alias: str) -> str | None:
+        """The one index behind an alias, or None where there is no alias."""
+        ...
+
+    def create(self, index: str, body: Mapping[str, Any]) -> None:
+        """Creates an index (with its aliases); an index of the same name that exists already is no error."""
+        ...
+
+    def meta(self, index: str) -> Mapping[str, Any]:
+        """The `_meta` object of the mapping."""
+        ...
+
+    def refresh(self, index: str) -> None: ...
+
+
+class Search(Protocol):
+    def search(self, alias: str, body: Mapping[str, Any]) -> Mapping[str, Any]: ...
+
+
+class Index(BulkLoad, ReadDocuments, ManageIndex, Search, Protocol):
+    """The search server."""

@@ -1,0 +1,1 @@
+"""One shard: from a frozen manifest to bulk parts, outcomes and a receipt."""

@@ -1,0 +1,319 @@
+"""What travels between stations: manifest rows, extracted pages, outcomes, receipts, and their Parquet schemas."""
+
+import io
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict
+
+from batchjob.errors import FailureCategory
+
+
+class Action(StrEnum):
+    UPSERT = "upsert"
+    DELETE = "delete"
+
+
+class FinalState(StrEnum):
+    """The one end of a manifest row (invariant 1); every count of rows uses these names."""
+
+    INDEXED = "indexed"
+    KEPT_PREVIOUS = "kept_previous"
+    DELETED = "deleted"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    REQUEUED = "requeued"
+    SKIPPED = "skipped"
+
+
+class PageMethod(StrEnum):
+    """Where a page's text came from."""
+
+    TEXT = "text"
+    OCR = "ocr"
+    BOTH = "text+ocr"
+    BLANK = "blank"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestRow:
+    """One object to reconcile. Everything but bucket and key is a hint; `event_time` in ms, `not_before` too.
+
+    `department`, `project`, `tags` and `doc_type` travel into the document.
+    """
+
+    bucket: str
+    key: str
+    action: Action = Action.UPSERT
+    version_id: str | None = None
+    size: int | None = None
+    etag: str | None = None
+    event_time: int | None = None
+    sequencer: str | None = None
+    attempt: int = 1
+    not_before: int | None = None
+    cost: float = 0.0
+    department: str | None = None
+    project: str | None = None
+    tags: tuple[str, ...] = ()
+    doc_type: str | None = None
+
+
+MANIFEST_SCHEMA = pa.schema(
+    [
+        pa.field("bucket", pa.string(), nullable=False),
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("action", pa.string(), nullable=False),
+        ("version_id", pa.string()),
+        ("size", pa.int64()),
+        ("etag", pa.string()),
+        ("event_time", pa.int64()),
+        ("sequencer", pa.string()),
+        ("attempt", pa.int32()),
+        ("not_before", pa.int64()),
+        ("cost", pa.float64()),
+        ("department", pa.string()),
+        ("project", pa.string()),
+        ("tags", pa.list_(pa.string())),
+        ("doc_type", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A document's or a page's failure as data."""
+
+    category: FailureCategory
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageText:
+    """One page's text; `page` counts from 1, `confidence` is 0–100 (None without OCR), `seconds` of wall time."""
+
+    page: int
+    method: PageMethod
+    text: str
+    engine: str | None = None
+    confidence: float | None = None
+    seconds: float = 0.0
+    error: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """What a document says. `failure` is set where nothing could be read; `thumbnail` is a JPEG.
+
+    `status` is `ok`, `partial` (some page failed) or `failed`. `cache_hits` counts page groups.
+    """
+
+    mime_type: str
+    page_count: int
+    pages: tuple[PageText, ...]
+    title: str | None = None
+    author: str | None = None
+    failure: Failure | None = None
+    thumbnail: bytes | None = None
+    cache_hits: int = 0
+    cache_misses: int = 0
+
+    @property
+    def status(self) -> Literal["ok", "partial", "failed"]:
+        if self.failure is not None:
+            return "failed"
+        return "partial" if any(page.method is PageMethod.FAILED for page in self.pages) else "ok"
+
+    @property
+    def text(self) -> str:
+        """All pages, separated by a form feed."""
+        return "\f".join(page.text for page in self.pages)
+
+    @property
+    def ocr_pages(self) -> int:
+        return sum(page.method in (PageMethod.OCR, PageMethod.BOTH) for page in self.pages)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a manifest row ended in its shard; the reducer turns `state` into the final one.
+
+    `observed_at` is the version of the write (ms); `part` names the bulk part that holds the document.
+    """
+
+    doc_id: str
+    bucket: str
+    key: str
+    state: FinalState
+    attempt: int
+    observed_at: int | None = None
+    etag: str | None = None
+    size: int | None = None
+    category: str | None = None
+    message: str | None = None
+    mime_type: str | None = None
+    method: str | None = None
+    page_count: int = 0
+    ocr_pages: int = 0
+    confidence: float | None = None
+    cached: bool = False
+    content_length: int = 0
+    seconds: float = 0.0
+    part: str | None = None
+
+
+OUTCOME_SCHEMA = pa.schema(
+    [
+        pa.field("doc_id", pa.string(), nullable=False),
+        pa.field("bucket", pa.string(), nullable=False),
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("state", pa.string(), nullable=False),
+        ("attempt", pa.int32()),
+        ("observed_at", pa.int64()),
+        ("etag", pa.string()),
+        ("size", pa.int64()),
+        ("category", pa.string()),
+        ("message", pa.string()),
+        ("mime_type", pa.string()),
+        ("method", pa.string()),
+        ("page_count", pa.int32()),
+        ("ocr_pages", pa.int32()),
+        ("confidence", pa.float64()),
+        ("cached", pa.bool_()),
+        ("content_length", pa.int64()),
+        ("seconds", pa.float64()),
+        ("part", pa.string()),
+    ]
+)
+
+
+def _parquet(rows: Iterable[Any], schema: pa.Schema) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist([asdict(row) for row in rows], schema), buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def manifest_to_parquet(rows: Iterable[ManifestRow]) -> bytes:
+    return _parquet(rows, MANIFEST_SCHEMA)
+
+
+def manifest_row(values: dict[str, Any]) -> ManifestRow:
+    """A row from one record of a manifest file; absent and null values take their defaults."""
+    known = {f.name for f in fields(ManifestRow)}
+    given = {name: value for name, value in values.items() if name in known and value is not None}
+    return ManifestRow(
+        **{**given, "action": Action(given.get("action", "upsert")), "tags": tuple(given.get("tags", ()))}
+    )
+
+
+def manifest_from_parquet(data: bytes) -> list[ManifestRow]:
+    return [manifest_row(record) for record in pq.read_table(io.BytesIO(data)).to_pylist()]
+
+
+def outcomes_to_parquet(rows: Iterable[Outcome]) -> bytes:
+    return _parquet(rows, OUTCOME_SCHEMA)
+
+
+def outcomes_from_parquet(data: bytes) -> list[Outcome]:
+    records = pq.read_table(io.BytesIO(data)).to_pylist()
+    return [Outcome(**{**record, "state": FinalState(record["state"])}) for record in records]
+
+
+class Record(BaseModel):
+    """A JSON document in the bucket; an unknown field is an error, since another format wrote it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def to_json(self) -> bytes:
+        return self.model_dump_json(indent=1).encode()
+
+
+class RunInfo(Record):
+    """`run.json`: what a run is, frozen before any shard starts.
+
+    `fingerprint` is that of the extraction; a shard under other settings refuses to work on it.
+    """
+
+    format: Literal[1] = 1
+    run_id: str
+    kind: Literal["incremental", "local"]
+    index: str
+    fingerprint: str
+    rows: int
+    shards: int
+
+
+class Output(Record):
+    """A file that a receipt vouches for."""
+
+    key: str
+    size: int
+    sha256: str
+
+
+class ShardCounts(Record):
+    """What a shard did, in rows, pages and bytes."""
+
+    rows: int = 0
+    documents: int = 0
+    deletions: int = 0
+    failures: int = 0
+    requeued: int = 0
+    skipped: int = 0
+    pages: int = 0
+    ocr_pages: int = 0
+    cache_hits: int = 0
+    bytes: int = 0
+
+
+class Receipt(Record):
+    """The shard is done: `parts` hold its documents, `failures` its metadata-only ones, `outcomes` its rows."""
+
+    format: Literal[1] = 1
+    shard: int
+    writer: str
+    parts: tuple[Output, ...]
+    failures: tuple[Output, ...]
+    outcomes: Output
+    counts: ShardCounts
+    seconds: float
+
+
+class Checkpoint(Record):
+    """How far the reducer is: items are numbered over all receipts; `prefix` are done, and so are `done`.
+
+    `epoch` grows with each take-over; `writer` makes every version of the file unlike any other.
+    """
+
+    format: Literal[1] = 1
+    epoch: int
+    writer: str
+    sequence: int = 0
+    prefix: int = 0
+    done: tuple[int, ...] = ()
+    requests: int = 0
+    retries: int = 0
+
+
+class Summary(Record):
+    """Created once; its being there means that the run is finished. The states add up to `rows`."""
+
+    format: Literal[1] = 1
+    run_id: str
+    index: str
+    rows: int
+    states: dict[FinalState, int]
+    pages: int
+    ocr_pages: int
+    cache_hits: int
+    requests: int
+    retries: int
+    bytes: int
+    seconds: float
+    finished_at: int
+    failures: dict[str, int] = {}

@@ -1,0 +1,1 @@
+"""Loading a run into the index: bulk requests, checkpoint, verification, summary."""
