@@ -1,0 +1,70 @@
+# Everything installs itself: see setup/. A second call finds the stamps and installs nothing.
+PYTHON ?=
+BIN := .venv/bin
+RUNTIME := .venv/.runtime-installed
+DEV := .venv/.dev-installed
+NODE := $(BIN)/python containers/opensearch-node/node.py
+NODE_PORT ?= 9200
+OPENSEARCH ?= embedded
+SAMPLE_URL := $(if $(filter real,$(OPENSEARCH)),--opensearch http://127.0.0.1:$(NODE_PORT))
+LOCK := $(BIN)/uv pip compile setup.cfg --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-emit-index-url --no-emit-find-links --extra local --extra build
+
+.DEFAULT_GOAL := help
+.PHONY: help sample test test-slow check bench lock opensearch opensearch-stop clean setup-sample setup-test setup-node
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
+
+sample: setup-sample $(if $(filter real,$(OPENSEARCH)),opensearch) ## install, index the sample documents, search them (OPENSEARCH=real: on a real node)
+	$(BIN)/batchjob local manifests/sample.csv --work .sample --keep $(SAMPLE_URL)
+	$(BIN)/batchjob search 請求書 --work .sample $(SAMPLE_URL)
+	$(BIN)/batchjob search invoice --work .sample $(SAMPLE_URL)
+
+test: setup-test check ## install, check, then all quick tests with a coverage report
+	$(BIN)/pytest -n 2 -m "not slow" --cov --cov-report=term
+
+test-slow: setup-test ## the tests that take minutes
+	$(BIN)/pytest -m slow --timeout 1800
+
+check: setup-test ## format, lint, types, import contracts
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy --strict batchjob
+	$(BIN)/lint-imports --no-cache
+
+bench: setup-test ## measure throughput
+	$(BIN)/python tests/bench/run.py
+
+lock: setup-test ## bring both lock files up to date
+	$(LOCK) --upgrade --output-file requirements.lock
+	$(LOCK) --upgrade --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+
+opensearch: setup-node ## build and start a real OpenSearch node without Docker (NODE_PORT=9200)
+	@$(NODE) start --port $(NODE_PORT)
+
+opensearch-stop: ## stop that node
+	@$(NODE) stop
+
+clean: ## remove what was built, not .venv
+	rm -rf .sample .cache build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+setup-sample:
+	@sh setup/system.sh sample "$(PYTHON)"
+	@$(MAKE) --no-print-directory $(RUNTIME)
+
+setup-test:
+	@sh setup/system.sh test "$(PYTHON)"
+	@$(MAKE) --no-print-directory $(DEV)
+
+setup-node:
+	@sh setup/system.sh opensearch "$(PYTHON)"
+	@$(MAKE) --no-print-directory $(RUNTIME)
+
+$(RUNTIME): requirements.lock setup.cfg pyproject.toml setup/venv.sh
+	@sh setup/venv.sh requirements.lock "$(PYTHON)"
+	@touch $@
+
+$(DEV): requirements-dev.lock setup.cfg pyproject.toml setup/venv.sh
+	@sh setup/venv.sh requirements-dev.lock "$(PYTHON)"
+	@touch $(RUNTIME) $@

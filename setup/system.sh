@@ -1,0 +1,60 @@
+#!/bin/sh
+# Installs the system packages that are missing; $1 is what for: sample, test or opensearch; $2 a Python (may be empty).
+# Debian and Ubuntu only; elsewhere it lists what to install.
+set -u
+purpose=$1
+python=${2:-}
+missing=
+
+need() { # need PACKAGE COMMAND...: the package is missing where the command fails
+    package=$1
+    shift
+    "$@" >/dev/null 2>&1 || missing="$missing $package"
+}
+
+has_language() { tesseract --list-langs 2>/dev/null | grep -qx "$1"; }
+
+need_python() {
+    python=$(sh "$(dirname "$0")/python.sh" "$python" 2>/dev/null) || {
+        missing="$missing python3 python3-venv"
+        return
+    }
+    version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    need "python$version-venv" "$python" -c 'import ensurepip, venv'
+}
+
+need_python
+if [ "$purpose" != opensearch ]; then
+    need tesseract-ocr command -v tesseract
+    need tesseract-ocr-eng has_language eng
+    need tesseract-ocr-jpn has_language jpn
+    need tesseract-ocr-jpn-vert has_language jpn_vert
+    need tesseract-ocr-script-jpan has_language script/Japanese
+    need tesseract-ocr-script-jpan-vert has_language script/Japanese_vert
+    need tesseract-ocr-osd has_language osd
+fi
+[ "$purpose" = sample ] || need maven command -v mvn
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "Please install these first (Debian's names; this machine has no apt-get):$missing" >&2
+    exit 64
+fi
+root=
+if [ "$(id -u)" != 0 ]; then
+    if ! command -v sudo >/dev/null 2>&1; then
+        echo "Please have these packages installed (neither root nor sudo here): apt-get install$missing" >&2
+        exit 64
+    fi
+    root="sudo env"
+fi
+echo "Installing:$missing"
+# shellcheck disable=SC2086 # lists of words
+{
+    $root ${root:+DEBIAN_FRONTEND=noninteractive} apt-get -q -o Dpkg::Use-Pty=0 update </dev/null &&
+        DEBIAN_FRONTEND=noninteractive $root ${root:+DEBIAN_FRONTEND=noninteractive} \
+            apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends $missing </dev/null
+} || {
+    echo "apt-get could not install:$missing. See its message above." >&2
+    exit 75
+}
