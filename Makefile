@@ -51,15 +51,15 @@ clean: ## remove what was built, not .venv
 
 setup-sample:
 	@sh setup/system.sh sample "$(PYTHON)"
-	@$(MAKE) --no-print-directory $(RUNTIME)
+	@$(MAKE) -s $(RUNTIME)
 
 setup-test:
 	@sh setup/system.sh test "$(PYTHON)"
-	@$(MAKE) --no-print-directory $(DEV)
+	@$(MAKE) -s $(DEV)
 
 setup-node:
 	@sh setup/system.sh opensearch "$(PYTHON)"
-	@$(MAKE) --no-print-directory $(RUNTIME)
+	@$(MAKE) -s $(RUNTIME)
 
 $(RUNTIME): requirements.lock setup.cfg pyproject.toml setup/venv.sh
 	@sh setup/venv.sh requirements.lock "$(PYTHON)"

@@ -12,7 +12,7 @@ need() { # need PACKAGE COMMAND...: the package is missing where the command fai
     "$@" >/dev/null 2>&1 || missing="$missing $package"
 }
 
-has_language() { tesseract --list-langs 2>/dev/null | grep -qx "$1"; }
+has_language() { tesseract --list-langs 2>/dev/null | grep -qxE "(script/)?$1"; }
 
 need_python() {
     python=$(sh "$(dirname "$0")/python.sh" "$python" 2>/dev/null) || {
@@ -29,8 +29,8 @@ if [ "$purpose" != opensearch ]; then
     need tesseract-ocr-eng has_language eng
     need tesseract-ocr-jpn has_language jpn
     need tesseract-ocr-jpn-vert has_language jpn_vert
-    need tesseract-ocr-script-jpan has_language script/Japanese
-    need tesseract-ocr-script-jpan-vert has_language script/Japanese_vert
+    need tesseract-ocr-script-jpan has_language Japanese
+    need tesseract-ocr-script-jpan-vert has_language Japanese_vert
     need tesseract-ocr-osd has_language osd
 fi
 [ "$purpose" = sample ] || need maven command -v mvn
