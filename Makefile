@@ -44,7 +44,7 @@ opensearch: setup-node ## build and start a real OpenSearch node without Docker 
 	@$(NODE) start --port $(NODE_PORT)
 
 opensearch-stop: ## stop that node
-	@$(NODE) stop
+	@$(NODE) stop --port $(NODE_PORT)
 
 clean: ## remove what was built, not .venv
 	rm -rf .sample .cache build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
