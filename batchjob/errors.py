@@ -71,6 +71,10 @@ class TransientError(BatchjobError):
         self.cause = cause
 
 
+class MachineError(TransientError):
+    """This machine cannot go on (scratch full, work store gone): the shard stops, no row is blamed."""
+
+
 class FencedError(BatchjobError):
     """Another process took over or finished first; stop and exit 0."""
 

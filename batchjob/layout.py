@@ -40,10 +40,6 @@ def merged_outcomes(run_id: str) -> str:
     return f"runs/{run_id}/outcomes.parquet"
 
 
-def open_documents(run_id: str, shard: int) -> str:
-    return f"runs/{run_id}/open/{shard:05d}.json"
-
-
 def receipt(run_id: str, shard: int) -> str:
     return f"runs/{run_id}/receipts/{shard:05d}.json"
 
@@ -62,6 +58,10 @@ def kept(run_id: str, shard: int, part: str) -> str:
 
 def summary(run_id: str) -> str:
     return f"runs/{run_id}/summary.json"
+
+
+def quarantined_rows(run_id: str, shard: int) -> str:
+    return f"quarantine/rows/{run_id}-{shard:05d}.parquet"
 
 
 def retry_segment(run_id: str, shard: int) -> str:

@@ -154,6 +154,7 @@ class Outcome:
     observed_at: int | None = None
     etag: str | None = None
     size: int | None = None
+    sha256: str | None = None
     category: str | None = None
     message: str | None = None
     mime_type: str | None = None
@@ -177,6 +178,7 @@ OUTCOME_SCHEMA = pa.schema(
         ("observed_at", pa.int64()),
         ("etag", pa.string()),
         ("size", pa.int64()),
+        ("sha256", pa.string()),
         ("category", pa.string()),
         ("message", pa.string()),
         ("mime_type", pa.string()),
@@ -287,6 +289,8 @@ class Receipt(Record):
 class Checkpoint(Record):
     """How far the reducer is: items are numbered over all receipts; `prefix` are done, and so are `done`.
 
+    `marked` are the items some of whose documents were rejected or kept as they were: files say which.
+
     `epoch` grows with each take-over; `writer` makes every version of the file unlike any other.
     """
 
@@ -296,6 +300,7 @@ class Checkpoint(Record):
     sequence: int = 0
     prefix: int = 0
     done: tuple[int, ...] = ()
+    marked: tuple[int, ...] = ()
     requests: int = 0
     retries: int = 0
 

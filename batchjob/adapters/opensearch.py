@@ -1,0 +1,157 @@
+"""OpenSearch behind the Index port, through opensearch-py; the one place that knows its answers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from opensearchpy import OpenSearch, Urllib3HttpConnection
+from opensearchpy.exceptions import ConnectionError as Unreachable
+from opensearchpy.exceptions import OpenSearchException, TransportError
+
+from batchjob.errors import BatchjobError, PermanentError, TransientError, UsageError
+from batchjob.ports import BulkItem, StoredDocument
+
+BULK_ANSWER = "errors,items.*.status,items.*.error.type,items.*.error.reason"
+CONNECTIONS = 8
+TIMEOUT_SECONDS = 60
+
+
+def safe_url(url: str) -> str:
+    """The URL without user name and password, for messages."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
+
+
+class OpenSearchIndex:
+    """One cluster. Retries are the caller's (one retry layer a call), so the client makes none."""
+
+    def __init__(self, url: str, *, timeout: float = TIMEOUT_SECONDS) -> None:
+        try:
+            self._url = safe_url(url)
+            scheme = urlsplit(url).scheme
+        except ValueError:
+            scheme = ""
+        if scheme not in ("http", "https"):
+            raise UsageError(
+                "the OpenSearch URL must look like https://host:9200; set BATCHJOB_OPENSEARCH_URL"
+            )
+        self._client = OpenSearch(
+            [url],
+            connection_class=Urllib3HttpConnection,
+            maxsize=CONNECTIONS,
+            timeout=timeout,
+            max_retries=0,
+            verify_certs=True,
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        try:
+            return self._client.transport.perform_request(
+                method, path, params=dict(params or {}), body=body, headers=dict(headers or {})
+            )
+        except OpenSearchException as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: OpenSearchException) -> BatchjobError:
+        if isinstance(error, Unreachable):
+            return TransientError(
+                f"OpenSearch at {self._url} does not answer ({type(error.info).__name__}): start it, or correct "
+                "BATCHJOB_OPENSEARCH_URL",
+                cause="index_unreachable",
+            )
+        status = error.status_code if isinstance(error, TransportError) else "?"
+        reason = str(error.error) if isinstance(error, TransportError) else str(error)
+        if status in (429, "N/A", "?") or (isinstance(status, int) and status >= 500):
+            return TransientError(
+                f"OpenSearch at {self._url} answered {status}: {reason}", cause="index_busy"
+            )
+        if status in (401, 403):
+            return PermanentError(
+                f"OpenSearch at {self._url} refuses ({status}): check user and permissions; {reason}"
+            )
+        return PermanentError(f"OpenSearch at {self._url} answered {status}: {reason}")
+
+    def version(self) -> str:
+        """The server's version, for example `3.5.0`."""
+        return str(self._ask("GET", "/")["version"]["number"])
+
+    def bulk(self, alias: str, body: bytes) -> Sequence[BulkItem] | None:
+        answer = self._ask(
+            "POST",
+            f"/{alias}/_bulk",
+            params={"filter_path": BULK_ANSWER, "require_alias": "true"},
+            body=body,
+            headers={"content-type": "application/x-ndjson", "content-encoding": "gzip"},
+        )
+        if not isinstance(answer, Mapping) or "errors" not in answer:
+            raise TransientError(
+                f"OpenSearch at {self._url} gave a bulk answer that says nothing", cause="index_answer"
+            )
+        if not answer["errors"]:
+            return None
+        return [_item(next(iter(entry.values()))) for entry in answer["items"]]
+
+    def documents(
+        self, index: str, ids: Sequence[str], fields: Sequence[str]
+    ) -> Mapping[str, StoredDocument]:
+        if not ids:
+            return {}
+        answer = self._ask(
+            "POST", f"/{index}/_mget", params={"_source_includes": ",".join(fields)}, body={"ids": list(ids)}
+        )
+        return {
+            doc["_id"]: StoredDocument(doc["_version"], doc.get("_source", {}))
+            for doc in answer["docs"]
+            if doc.get("found")
+        }
+
+    def resolve(self, alias: str) -> str | None:
+        try:
+            answer = self._client.transport.perform_request("GET", f"/_alias/{alias}")
+        except OpenSearchException as error:
+            if isinstance(error, TransportError) and error.status_code == 404:
+                return None
+            raise self._translated(error) from error
+        names = sorted(answer)
+        if len(names) != 1:
+            raise UsageError(
+                f"alias {alias!r} stands for several indexes ({', '.join(names)}): it must be one; remove the others"
+            )
+        return str(names[0])
+
+    def create(self, index: str, body: Mapping[str, Any]) -> None:
+        try:
+            self._client.transport.perform_request("PUT", f"/{index}", body=dict(body))
+        except OpenSearchException as error:
+            if isinstance(error, TransportError) and error.error == "resource_already_exists_exception":
+                return
+            raise self._translated(error) from error
+
+    def meta(self, index: str) -> Mapping[str, Any]:
+        answer = self._ask("GET", f"/{index}/_mapping")
+        meta: Mapping[str, Any] = answer[index]["mappings"].get("_meta", {})
+        return meta
+
+    def refresh(self, index: str) -> None:
+        self._ask("POST", f"/{index}/_refresh")
+
+    def search(self, alias: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        answer: Mapping[str, Any] = self._ask("POST", f"/{alias}/_search", body=dict(body))
+        return answer
+
+
+def _item(entry: Mapping[str, Any]) -> BulkItem:
+    error = entry.get("error") or {}
+    return BulkItem(int(entry["status"]), str(error.get("type", "")), str(error.get("reason", "")))

@@ -1,0 +1,147 @@
+"""Manifests written by hand or by a command: CSV or Parquet to rows, every problem named with its line."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from batchjob.errors import UsageError
+from batchjob.records import Action, ManifestRow
+
+PLACE_COLUMNS = ("uri", "bucket", "key", "path")
+HINT_COLUMNS = ("action", "version_id", "size", "etag", "event_time", "sequencer", "attempt", "not_before", "cost")
+FIELD_COLUMNS = ("department", "project", "tags", "doc_type")
+KNOWN_COLUMNS = frozenset((*PLACE_COLUMNS, *HINT_COLUMNS, *FIELD_COLUMNS))
+INTEGERS = frozenset(("size", "event_time", "attempt", "not_before"))
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Rows with one row an object, and how many repeated an object before them."""
+
+    rows: list[ManifestRow]
+    duplicates: int
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Reads a manifest file. Raises UsageError that names the file, the line and the mend."""
+    return one_row_an_object(row for row in _rows(path))
+
+
+def one_row_an_object(rows: Iterable[ManifestRow]) -> Manifest:
+    """The last row of each object, in order of first appearance: the worker looks at the object itself."""
+    seen: dict[tuple[str, str], ManifestRow] = {}
+    count = 0
+    for row in rows:
+        seen[row.bucket, row.key] = row
+        count += 1
+    return Manifest(list(seen.values()), count - len(seen))
+
+
+def _rows(path: Path) -> Iterator[ManifestRow]:
+    if not path.is_file():
+        raise UsageError(f"no manifest {str(path)!r}: give a CSV or Parquet file, or a folder of documents")
+    records = _parquet_records(path) if path.suffix == ".parquet" else _csv_records(path)
+    for line, record in records:
+        try:
+            yield _row(record, path.parent)
+        except (ValueError, KeyError) as error:
+            raise UsageError(f"{path}, line {line}: {error}") from None
+
+
+def _csv_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 (byte {error.start}): save it as CSV UTF-8") from None
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        check_columns(path, reader.fieldnames or [])
+        for record in reader:
+            if None in record or None in record.values():
+                raise UsageError(f"{path}, line {reader.line_num}: the row has more or fewer fields than the header")
+            yield reader.line_num, record
+    except csv.Error as error:
+        raise UsageError(f"{path}, line {reader.line_num}: {error}") from None
+
+
+def _parquet_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        file = pq.ParquetFile(path)
+        check_columns(path, file.schema_arrow.names)
+        line = 0
+        for batch in file.iter_batches():
+            for record in batch.to_pylist():
+                line += 1
+                yield line, record
+    except pa.ArrowException as error:
+        raise UsageError(f"{path} is no readable Parquet file: {error}") from None
+
+
+def check_columns(path: Path, names: Iterable[str]) -> None:
+    """Raises UsageError for unknown columns, and where no column says which object a row means."""
+    given = list(names)
+    unknown = [name for name in given if name not in KNOWN_COLUMNS]
+    if unknown:
+        raise UsageError(
+            f"{path}: unknown column {', '.join(map(repr, unknown))}; known are {', '.join(sorted(KNOWN_COLUMNS))}"
+        )
+    if not ("uri" in given or "path" in given or {"bucket", "key"} <= set(given)):
+        raise UsageError(f"{path}: no column says where the documents are; give `uri`, `path`, or `bucket` and `key`")
+
+
+def _row(record: dict[str, Any], folder: Path) -> ManifestRow:
+    given = {name: value for name, value in record.items() if value not in (None, "")}
+    bucket, key = _place(given, folder)
+    values: dict[str, Any] = {name: given[name] for name in HINT_COLUMNS + FIELD_COLUMNS if name in given}
+    for name in INTEGERS & values.keys():
+        try:
+            values[name] = int(values[name])
+        except ValueError:
+            raise ValueError(f"{name} is {values[name]!r}, not a whole number") from None
+    if "cost" in values:
+        values["cost"] = float(values["cost"])
+    values["action"] = _action(str(values.get("action", "upsert")))
+    tags = values.get("tags", ())
+    values["tags"] = tuple(t.strip() for t in tags.split(";") if t.strip()) if isinstance(tags, str) else tuple(tags)
+    return ManifestRow(bucket=bucket, key=key, **values)
+
+
+def _action(name: str) -> Action:
+    try:
+        return Action(name)
+    except ValueError:
+        raise ValueError(f"action is {name!r}, not `upsert` or `delete`") from None
+
+
+def _place(given: dict[str, Any], folder: Path) -> tuple[str, str]:
+    """The bucket and key that a row names, by `uri`, by `bucket` and `key`, or by `path` from the manifest's folder."""
+    if "uri" in given:
+        return split_uri(str(given["uri"]))
+    if "bucket" in given and "key" in given:
+        return str(given["bucket"]), str(given["key"])
+    if "path" in given:
+        path = Path(str(given["path"]))
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"path {str(path)!r} leaves the manifest's folder; give `uri` with file:///… instead")
+        return folder.resolve().as_uri(), path.as_posix()
+    raise ValueError("the row names no object: give `uri`, `path`, or `bucket` and `key`")
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """`s3://bucket/key` to (bucket, key); `file:///folder/name` to (`file:///folder`, name). Raises ValueError."""
+    if uri.startswith("s3://"):
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        if bucket and key:
+            return bucket, key
+    elif uri.startswith("file:///"):
+        path = Path(url2pathname(urlsplit(uri).path))
+        return path.parent.as_uri(), path.name
+    raise ValueError(f"uri {uri!r} is neither s3://bucket/key nor file:///path")

@@ -1,0 +1,66 @@
+"""What a shard remembers by content: extracted page groups, and which bytes an unchanged object holds."""
+
+import hashlib
+from datetime import UTC
+from typing import Protocol
+
+import orjson
+
+from batchjob import layout
+from batchjob.errors import ObjectMissingError
+from batchjob.ports import Get, ObjectMeta, Put
+
+DIGEST_LENGTH = 64
+
+
+class CacheStore(Get, Put, Protocol):
+    """The verbs the cache needs."""
+
+
+def _seal(payload: bytes) -> bytes:
+    return hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload
+
+
+def _load(store: Get, key: str) -> bytes | None:
+    """The payload under a key; a missing or damaged entry is a miss."""
+    try:
+        with store.open(key) as opened:
+            sealed = opened.body.read()
+    except ObjectMissingError:
+        return None
+    digest, payload = sealed[:DIGEST_LENGTH], sealed[DIGEST_LENGTH + 1 :]
+    return payload if hashlib.sha256(payload).hexdigest().encode() == digest else None
+
+
+class ContentCache:
+    """Page groups of one content under one fingerprint; a GroupCache for the extraction."""
+
+    def __init__(self, store: CacheStore, fingerprint: str, sha256: str) -> None:
+        self._store = store
+        self._fingerprint = fingerprint
+        self._sha256 = sha256
+
+    def load(self, first_page: int) -> bytes | None:
+        return _load(self._store, layout.cached_group(self._fingerprint, self._sha256, first_page))
+
+    def save(self, first_page: int, data: bytes) -> None:
+        key = layout.cached_group(self._fingerprint, self._sha256, first_page)
+        self._store.put(key, _seal(data), content_type="application/json")
+
+
+def _identity(meta: ObjectMeta) -> list[str | int]:
+    return [meta.etag, meta.size, meta.last_modified.astimezone(UTC).isoformat()]
+
+
+def recall_content(store: Get, bucket: str, meta: ObjectMeta) -> str | None:
+    """The SHA-256 of an object that is still what it was when it was last read, else None."""
+    payload = _load(store, layout.pointer(bucket, meta.key))
+    if payload is None:
+        return None
+    entry = orjson.loads(payload)
+    return str(entry["sha256"]) if entry["object"] == _identity(meta) else None
+
+
+def remember_content(store: Put, bucket: str, meta: ObjectMeta, sha256: str) -> None:
+    entry = {"object": _identity(meta), "sha256": sha256}
+    store.put(layout.pointer(bucket, meta.key), _seal(orjson.dumps(entry)), content_type="application/json")

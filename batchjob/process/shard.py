@@ -1,0 +1,218 @@
+"""A shard's main flow: frozen manifest rows in, bulk parts and outcomes out, receipt last."""
+
+import shutil
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from batchjob import layout
+from batchjob.errors import AlreadyExistsError, ObjectMissingError, TransientError, UsageError
+from batchjob.ports import Store
+from batchjob.process.children import stop_children
+from batchjob.process.parts import PartWriter, output
+from batchjob.process.reconcile import Processed, Surroundings, process_row
+from batchjob.process.scratch import scratch_folder
+from batchjob.records import (
+    FinalState,
+    ManifestRow,
+    Outcome,
+    Receipt,
+    RunInfo,
+    ShardCounts,
+    manifest_from_parquet,
+    outcomes_to_parquet,
+)
+
+OUTAGE_WINDOW = 50
+OUTAGE_MINIMUM = 8
+"""Fewer failures than these say nothing about a dependency."""
+
+
+class Observer(Protocol):
+    """Told of every row as it ends."""
+
+    def row_done(self, outcome: Outcome) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ShardJob:
+    """Which shard this process works on, and under which writer's name its outputs go."""
+
+    run: RunInfo
+    shard: int
+    writer: str
+    workers: int
+
+
+class OutageWatch:
+    """Stops the shard when more than half of the last 50 rows failed for one transient cause (invariant 5)."""
+
+    def __init__(self) -> None:
+        self._causes: deque[str] = deque(maxlen=OUTAGE_WINDOW)
+
+    def saw(self, cause: str, message: str) -> None:
+        """Raises TransientError when `cause` looks like an outage."""
+        self._causes.append(cause)
+        failures = self._causes.count(cause)
+        if cause and failures >= OUTAGE_MINIMUM and failures * 2 > len(self._causes):
+            raise TransientError(
+                f"{failures} of the last {len(self._causes)} documents failed alike, so no document is blamed: "
+                f"{message}",
+                cause=cause,
+            )
+
+
+def read_run(store: Store, run_id: str) -> RunInfo:
+    """Raises UsageError where there is no such run."""
+    try:
+        with store.open(layout.run_info(run_id)) as opened:
+            return RunInfo.model_validate_json(opened.body.read())
+    except ObjectMissingError:
+        raise UsageError(f"no run {run_id!r} in the work folder; `batchjob status` lists the runs") from None
+
+
+def process_shard(job: ShardJob, store: Store, around: Surroundings, observer: Observer) -> Receipt | None:
+    """Processes one shard and creates its receipt; None where another writer's receipt is there already.
+
+    Raises UsageError (no such shard, other settings than the run's), TransientError (try again).
+    """
+    _check_fingerprint(job.run, around.fingerprint)
+    if has_receipt(store, job.run.run_id, job.shard):
+        return None
+    started = time.monotonic()
+    rows = _read_rows(store, job)
+    writers = {
+        name: PartWriter(store, job.run.run_id, job.shard, job.writer, name) for name in ("part", "failures")
+    }
+    outcomes: list[Outcome] = []
+    tally = ShardCounts(rows=len(rows))
+    watch = OutageWatch()
+    with scratch_folder(around.settings.scratch) as scratch:
+        for done in _in_order(rows, around, scratch, job.workers):
+            watch.saw(done.cause, done.outcome.message or "")
+            outcomes.append(_file(done, writers))
+            tally = _count(tally, done)
+            observer.row_done(outcomes[-1])
+    for writer in writers.values():
+        writer.flush()
+    return _publish(job, store, writers, outcomes, tally, time.monotonic() - started)
+
+
+def _check_fingerprint(run: RunInfo, fingerprint: str) -> None:
+    if run.fingerprint != fingerprint:
+        raise UsageError(
+            f"run {run.run_id} was planned under extraction settings {run.fingerprint}, this process has "
+            f"{fingerprint}: use the same settings and OCR data everywhere, or start a new run"
+        )
+
+
+def has_receipt(store: Store, run_id: str, shard: int) -> bool:
+    try:
+        store.open(layout.receipt(run_id, shard)).body.close()
+    except ObjectMissingError:
+        return False
+    return True
+
+
+def _read_rows(store: Store, job: ShardJob) -> list[ManifestRow]:
+    try:
+        with store.open(layout.manifest(job.run.run_id, job.shard)) as opened:
+            return manifest_from_parquet(opened.body.read())
+    except ObjectMissingError:
+        raise UsageError(
+            f"run {job.run.run_id} has no shard {job.shard}: its shards are 0 to {job.run.shards - 1}"
+        ) from None
+
+
+def _in_order(
+    rows: Iterable[ManifestRow], around: Surroundings, scratch: Path, workers: int
+) -> Iterator[Processed]:
+    """Results in manifest order; at most twice `workers` rows are ahead of the oldest unfinished one."""
+    pending: deque[Future[Processed]] = deque()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="row")
+    try:
+        for number, row in enumerate(rows):
+            pending.append(pool.submit(_in_own_folder, row, around, scratch / f"{number:08d}"))
+            if len(pending) >= workers * 2:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        for future in pending:
+            future.cancel()
+        if pending:
+            stop_children()
+        pool.shutdown()
+
+
+def _in_own_folder(row: ManifestRow, around: Surroundings, folder: Path) -> Processed:
+    folder.mkdir(mode=0o700)
+    try:
+        return process_row(row, around, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _file(done: Processed, writers: dict[str, PartWriter]) -> Outcome:
+    """Puts a row's lines into its part; what no limit kept out of the index goes apart from what failed."""
+    if not done.lines:
+        return done.outcome
+    writer = writers["failures" if done.outcome.state is FinalState.FAILED else "part"]
+    return replace(done.outcome, part=writer.add(done.lines))
+
+
+COUNTED_AS = {
+    FinalState.INDEXED: "documents",
+    FinalState.DELETED: "deletions",
+    FinalState.FAILED: "failures",
+    FinalState.REQUEUED: "requeued",
+    FinalState.SKIPPED: "skipped",
+}
+
+
+def _count(tally: ShardCounts, done: Processed) -> ShardCounts:
+    name = COUNTED_AS[done.outcome.state]
+    return tally.model_copy(
+        update={
+            name: getattr(tally, name) + 1,
+            "pages": tally.pages + done.outcome.page_count,
+            "ocr_pages": tally.ocr_pages + done.outcome.ocr_pages,
+            "cache_hits": tally.cache_hits + done.outcome.cached,
+            "bytes": tally.bytes + done.bytes_read,
+        }
+    )
+
+
+def _publish(
+    job: ShardJob,
+    store: Store,
+    writers: dict[str, PartWriter],
+    outcomes: list[Outcome],
+    tally: ShardCounts,
+    seconds: float,
+) -> Receipt | None:
+    """Outcomes, then the receipt that names everything; None where another writer was first (invariant 4)."""
+    ended = sum(getattr(tally, name) for name in COUNTED_AS.values())
+    if ended != tally.rows or len(outcomes) != tally.rows:
+        raise AssertionError(f"shard {job.shard}: {tally.rows} rows, {ended} final states")
+    key = layout.outcomes(job.run.run_id, job.shard, job.writer)
+    data = outcomes_to_parquet(outcomes)
+    store.put(key, data)
+    receipt = Receipt(
+        shard=job.shard,
+        writer=job.writer,
+        parts=tuple(writers["part"].outputs),
+        failures=tuple(writers["failures"].outputs),
+        outcomes=output(key, data),
+        counts=tally,
+        seconds=round(seconds, 3),
+    )
+    try:
+        store.create_once(layout.receipt(job.run.run_id, job.shard), receipt.to_json())
+    except AlreadyExistsError:
+        return None
+    return receipt

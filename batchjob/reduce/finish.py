@@ -1,0 +1,147 @@
+"""The end of a run: a final state for every row, retries and give-ups written, the summary created once."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from batchjob import layout
+from batchjob.errors import AlreadyExistsError, FencedError, ObjectMissingError, UsageError
+from batchjob.ports import Clock, CreateOnce, Get, Put
+from batchjob.records import (
+    Checkpoint,
+    FinalState,
+    ManifestRow,
+    Outcome,
+    Receipt,
+    RunInfo,
+    Summary,
+    manifest_from_parquet,
+    manifest_to_parquet,
+    outcomes_to_parquet,
+)
+from batchjob.reduce.load import kept_ids, rejected_ids
+from batchjob.reduce.receipts import Item, read_outcomes
+
+MAX_ATTEMPTS = 3
+FIRST_RETRY_MS = 15 * 60 * 1000
+"""Delay before a row's second attempt; doubled for the third."""
+
+
+class FinishStore(Get, Put, CreateOnce, Protocol):
+    """The verbs for the end of a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """Documents whose end differs from what their shard proposed."""
+
+    rejected: set[str]
+    kept: set[str]
+
+    def of(self, outcome: Outcome) -> Outcome:
+        """The outcome with its final state (invariant 1)."""
+        if outcome.doc_id in self.rejected:
+            return replace(outcome, state=FinalState.REJECTED)
+        if outcome.state is FinalState.FAILED and outcome.doc_id in self.kept:
+            return replace(outcome, state=FinalState.KEPT_PREVIOUS)
+        if outcome.state is FinalState.REQUEUED and outcome.attempt >= MAX_ATTEMPTS:
+            return replace(outcome, state=FinalState.FAILED, category="gave_up")
+        return outcome
+
+
+def read_summary(store: Get, run_id: str) -> Summary | None:
+    try:
+        with store.open(layout.summary(run_id)) as opened:
+            return Summary.model_validate_json(opened.body.read())
+    except ObjectMissingError:
+        return None
+
+
+def read_verdicts(store: Get, run_id: str, items: Sequence[Item], state: Checkpoint) -> Verdicts:
+    return Verdicts(
+        rejected_ids(store, run_id, items, state.marked), kept_ids(store, run_id, items, state.marked)
+    )
+
+
+def final_outcomes(store: Get, receipts: Sequence[Receipt], verdicts: Verdicts) -> list[Outcome]:
+    """Every row of the run with its final state, sorted by document id."""
+    outcomes = [
+        verdicts.of(outcome) for _, shard in read_outcomes(store, receipts) for outcome in shard
+    ]
+    return sorted(outcomes, key=lambda outcome: outcome.doc_id)
+
+
+def write_retries(store: FinishStore, run: RunInfo, shard: int, outcomes: Sequence[Outcome], now: int) -> None:
+    """Rows that come back, into the inbox; rows given up, into quarantine (invariant 5)."""
+    again = {(o.bucket, o.key): o for o in outcomes if o.state is FinalState.REQUEUED}
+    if not again:
+        return
+    with store.open(layout.manifest(run.run_id, shard)) as opened:
+        rows = manifest_from_parquet(opened.body.read())
+    mine = [row for row in rows if (row.bucket, row.key) in again]
+    given_up = [row for row in mine if row.attempt >= MAX_ATTEMPTS]
+    retried = [_next_attempt(row, now) for row in mine if row.attempt < MAX_ATTEMPTS]
+    if given_up:
+        store.put(layout.quarantined_rows(run.run_id, shard), manifest_to_parquet(given_up))
+    if retried:
+        try:
+            store.create_once(layout.retry_segment(run.run_id, shard), manifest_to_parquet(retried))
+        except AlreadyExistsError:
+            pass
+
+
+def _next_attempt(row: ManifestRow, now: int) -> ManifestRow:
+    return replace(row, attempt=row.attempt + 1, not_before=now + FIRST_RETRY_MS * 2 ** (row.attempt - 1))
+
+
+def finish_run(
+    store: FinishStore,
+    run: RunInfo,
+    receipts: Sequence[Receipt],
+    outcomes: Sequence[Outcome],
+    state: Checkpoint,
+    clock: Clock,
+    seconds: float,
+) -> Summary:
+    """Writes the merged outcomes, the retries and last the summary. Raises FencedError where it is there already."""
+    by_shard = read_outcomes(store, receipts)
+    for shard, proposed in by_shard:
+        write_retries(store, run, shard, proposed, clock.now_ms())
+    store.put(layout.merged_outcomes(run.run_id), outcomes_to_parquet(outcomes))
+    summary = _summary(run, receipts, outcomes, state, clock.now_ms(), seconds)
+    try:
+        store.create_once(layout.summary(run.run_id), summary.to_json())
+    except AlreadyExistsError:
+        raise FencedError(f"another reducer finished run {run.run_id} first") from None
+    return summary
+
+
+def _summary(
+    run: RunInfo,
+    receipts: Sequence[Receipt],
+    outcomes: Sequence[Outcome],
+    state: Checkpoint,
+    now: int,
+    seconds: float,
+) -> Summary:
+    states = Counter(outcome.state for outcome in outcomes)
+    if sum(states.values()) != run.rows:
+        raise UsageError(
+            f"run {run.run_id} has {run.rows} rows and {sum(states.values())} outcomes: its files are not of one run"
+        )
+    return Summary(
+        run_id=run.run_id,
+        index=run.index,
+        rows=run.rows,
+        states={name: states.get(name, 0) for name in FinalState},
+        failures=dict(Counter(o.category for o in outcomes if o.state is FinalState.FAILED and o.category)),
+        pages=sum(r.counts.pages for r in receipts),
+        ocr_pages=sum(r.counts.ocr_pages for r in receipts),
+        cache_hits=sum(r.counts.cache_hits for r in receipts),
+        requests=state.requests,
+        retries=state.retries,
+        bytes=sum(output.size for r in receipts for output in (*r.parts, *r.failures)),
+        seconds=round(seconds, 3),
+        finished_at=now,
+    )

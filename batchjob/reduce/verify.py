@@ -1,0 +1,34 @@
+"""Reading back what a run should have left in the index, before the run is called done."""
+
+from collections.abc import Iterable, Sequence
+
+from batchjob.ports import ReadDocuments
+from batchjob.records import FinalState, Outcome
+
+IDS_A_REQUEST = 500
+WRITTEN = (FinalState.INDEXED, FinalState.DELETED, FinalState.FAILED)
+
+
+def missing_documents(index: ReadDocuments, name: str, outcomes: Iterable[Outcome]) -> list[str]:
+    """Keys whose observation, or a later one, is not in the index, or whose content is not what was sent.
+
+    Reading back guards against OpenSearch#20724 (payloads damaged under indexing pressure).
+    """
+    written = [o for o in outcomes if o.state in WRITTEN and o.observed_at is not None]
+    return [key for batch in _batched(written) for key in _missing(index, name, batch)]
+
+
+def _missing(index: ReadDocuments, name: str, outcomes: Sequence[Outcome]) -> list[str]:
+    stored = index.documents(name, [o.doc_id for o in outcomes], ["content_sha256"])
+    missing = []
+    for outcome in outcomes:
+        found = stored.get(outcome.doc_id)
+        if found is None or found.version < (outcome.observed_at or 0):
+            missing.append(outcome.key)
+        elif found.version == outcome.observed_at and found.source.get("content_sha256") != outcome.sha256:
+            missing.append(outcome.key)
+    return missing
+
+
+def _batched(outcomes: Sequence[Outcome]) -> Iterable[Sequence[Outcome]]:
+    return (outcomes[start : start + IDS_A_REQUEST] for start in range(0, len(outcomes), IDS_A_REQUEST))
