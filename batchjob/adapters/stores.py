@@ -1,0 +1,57 @@
+"""From the names that people write to the store or source behind them."""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from batchjob.adapters.folder import FolderStore
+from batchjob.adapters.s3 import S3Store, s3_client
+from batchjob.adapters.source_folder import SourceFolder
+from batchjob.errors import UsageError
+from batchjob.ports import Source, Store
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+def open_store(place: str, *, endpoint: str | None) -> Store:
+    """The store at a folder's path, a `file://` URI or `s3://bucket/prefix`. Raises UsageError."""
+    if place.startswith("file:"):
+        return FolderStore(_path(place))
+    if place.startswith("s3:"):
+        bucket, _, prefix = place.removeprefix("s3://").partition("/")
+        if not place.startswith("s3://") or not bucket:
+            raise UsageError(f"{place!r} names no bucket; write s3://bucket/prefix")
+        return S3Store(_client(endpoint), bucket, prefix)
+    if "://" in place:
+        raise UsageError(f"{place!r}: a store is a folder, file:///folder or s3://bucket/prefix")
+    if not place:
+        raise UsageError("an empty name is no store; name a folder or s3://bucket/prefix")
+    return FolderStore(Path(place))
+
+
+def open_source(bucket: str, *, endpoint: str | None) -> Source:
+    """The source that a manifest row's `bucket` names: S3, or a folder's `file:` URI. Raises UsageError."""
+    if bucket.startswith("file:"):
+        return SourceFolder(_path(bucket))
+    if not bucket or "/" in bucket:
+        raise UsageError(f"{bucket!r} is neither a bucket's name nor file:///folder")
+    return S3Store(_client(endpoint), bucket)
+
+
+@lru_cache
+def _client(endpoint: str | None) -> "S3Client":
+    return s3_client(endpoint)
+
+
+def _path(uri: str) -> Path:
+    """The path of a `file:` URI (RFC 8089), whose special characters are percent-encoded."""
+    parts = urlsplit(uri)
+    path = Path(os.fsdecode(unquote_to_bytes(parts.path)))
+    if parts.netloc not in ("", "localhost") or not path.is_absolute() or parts.query or parts.fragment:
+        raise UsageError(f"{uri!r}: write file:///absolute/path, with '?', '#' and '%' percent-encoded")
+    if "\0" in str(path):
+        raise UsageError(f"{uri!r} contains a NUL character")
+    return path

@@ -1,0 +1,127 @@
+"""Enumerates what can go wrong at every durable operation: a crash before, a crash after, a lost answer.
+
+Run once without a plan, count `faults.operations`, then run again with a plan for each of them.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from batchjob.errors import BatchjobError, TransientError
+from batchjob.ports import BulkItem, Index, ObjectMeta, Opened, Store, StoredDocument
+
+Kind = Literal["crash_before", "crash_after", "answer_lost"]
+KINDS: tuple[Kind, ...] = ("crash_before", "crash_after", "answer_lost")
+Result = TypeVar("Result")
+
+
+class SimulatedCrash(BaseException):
+    """The process is dead: like SIGKILL, nothing may catch it and go on."""
+
+
+@dataclass(frozen=True)
+class FaultPlan:
+    """What happens at the `at`-th durable operation, counted from 1."""
+
+    at: int
+    kind: Kind
+
+
+class Faults:
+    """One counter for all that one simulated process wraps; safe between threads."""
+
+    def __init__(self, plan: FaultPlan | None = None) -> None:
+        self.operations: list[str] = []
+        """Names of all durable operations begun, for example `put runs/1/run.json`."""
+        self._plan = plan
+        self._dead = False
+        self._lock = threading.Lock()
+
+    def durable(self, name: str, action: Callable[[], Result]) -> Result:
+        kind = self._begin(name)
+        if kind is None:
+            return action()
+        try:
+            action()
+        except BatchjobError:
+            pass  # a refusal is an answer too, and it is lost
+        if kind == "answer_lost":
+            raise TransientError(f"the answer to {name!r} was lost", cause="store_unavailable")
+        self._dead = True
+        raise SimulatedCrash(f"after {name}")
+
+    def _begin(self, name: str) -> Kind | None:
+        with self._lock:
+            if self._dead:
+                raise SimulatedCrash("dead already")
+            self.operations.append(name)
+            if self._plan is None or self._plan.at != len(self.operations):
+                return None
+            if self._plan.kind == "crash_before":
+                self._dead = True
+                raise SimulatedCrash(f"before {name}")
+            return self._plan.kind
+
+
+class FaultStore:
+    """A store whose writes may fail as planned; reads pass through."""
+
+    def __init__(self, inner: Store, faults: Faults) -> None:
+        self._inner = inner
+        self._faults = faults
+
+    def open(
+        self, key: str, *, byte_range: tuple[int, int] | None = None, if_match: str | None = None
+    ) -> Opened:
+        return self._inner.open(key, byte_range=byte_range, if_match=if_match)
+
+    def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectMeta]:
+        return self._inner.list(prefix, start_after=start_after)
+
+    def put(self, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> str:
+        return self._faults.durable(
+            f"put {key}", lambda: self._inner.put(key, data, content_type=content_type)
+        )
+
+    def create_once(self, key: str, data: bytes) -> str:
+        return self._faults.durable(f"create_once {key}", lambda: self._inner.create_once(key, data))
+
+    def replace_if_match(self, key: str, data: bytes, etag: str) -> str:
+        return self._faults.durable(
+            f"replace_if_match {key}", lambda: self._inner.replace_if_match(key, data, etag)
+        )
+
+    def delete(self, key: str) -> None:
+        self._faults.durable(f"delete {key}", lambda: self._inner.delete(key))
+
+
+class FaultIndex:
+    """An index whose bulk loads and creations may fail as planned; everything else passes through."""
+
+    def __init__(self, inner: Index, faults: Faults) -> None:
+        self._inner = inner
+        self._faults = faults
+
+    def bulk(self, alias: str, body: bytes) -> Sequence[BulkItem] | None:
+        return self._faults.durable(f"bulk {alias}", lambda: self._inner.bulk(alias, body))
+
+    def create(self, index: str, body: Mapping[str, Any]) -> None:
+        self._faults.durable(f"create {index}", lambda: self._inner.create(index, body))
+
+    def documents(
+        self, index: str, ids: Sequence[str], fields: Sequence[str]
+    ) -> Mapping[str, StoredDocument]:
+        return self._inner.documents(index, ids, fields)
+
+    def resolve(self, alias: str) -> str | None:
+        return self._inner.resolve(alias)
+
+    def meta(self, index: str) -> Mapping[str, Any]:
+        return self._inner.meta(index)
+
+    def refresh(self, index: str) -> None:
+        self._inner.refresh(index)
+
+    def search(self, alias: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self._inner.search(alias, body)
