@@ -1,0 +1,75 @@
+"""The parse child: turns pages of one untrusted file into text and into images for OCR (invariant 11).
+
+Started by process/pagework.py with `path`, `pages` (numbers from 1), `dpi`, `max_pixels`, `out` (a folder)
+and `thumbnail` (whether one is wanted). Its events: one `document` or `failure`, a `page` for each page that
+exists, `thumbnail` with its file.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from batchjob import sandbox
+from batchjob.extract.detect import HEAD, Kind, NotReadError, detect
+
+Event = dict[str, object]
+
+
+def events(arguments: dict[str, Any]) -> Iterator[Event]:
+    path = Path(arguments["path"])
+    try:
+        with path.open("rb") as file:
+            kind = detect(file.read(HEAD))
+        if kind is Kind.PDF:
+            yield from _pdf_events(path, arguments)
+        else:
+            yield from _image_events(path, kind, arguments)
+    except NotReadError as error:
+        yield {
+            "event": "failure",
+            "category": error.category,
+            "message": error.message,
+            "mime_type": error.mime_type,
+        }
+
+
+def _pdf_events(path: Path, arguments: dict[str, Any]) -> Iterator[Event]:
+    from batchjob.extract import pdf
+
+    out = Path(arguments["out"])
+    with pdf.open_pdf(path) as document:
+        yield pdf.describe(document)
+        for number in arguments["pages"]:
+            if number <= len(document):
+                yield pdf.read_page(document, number, out, arguments["dpi"])
+        if arguments["thumbnail"]:
+            yield from _thumbnail_events(out, pdf.thumbnail(document))
+
+
+def _image_events(path: Path, kind: Kind, arguments: dict[str, Any]) -> Iterator[Event]:
+    from batchjob.extract import image
+
+    out = Path(arguments["out"])
+    with image.open_image(path, kind, arguments["max_pixels"]) as document:
+        described = image.describe(document, kind)
+        yield described
+        for number in arguments["pages"]:
+            if number <= image.page_count(document, kind):
+                yield image.read_page(document, number, out, arguments["dpi"], arguments["max_pixels"])
+    if arguments["thumbnail"]:
+        yield from _thumbnail_events(out, image.thumbnail(path, kind))
+
+
+def _thumbnail_events(out: Path, data: bytes | None) -> Iterator[Event]:
+    if data is not None:
+        (out / "thumbnail.jpg").write_bytes(data)
+        yield {"event": "thumbnail", "file": "thumbnail.jpg"}
+
+
+def main() -> None:
+    for event in events(sandbox.enter()):
+        sandbox.emit(event)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""Reads image files in the parse child: every frame of a TIFF is a page, other files have one."""
+
+import math
+import time
+import warnings
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from batchjob.errors import FailureCategory
+from batchjob.extract.detect import Kind, NotReadError
+
+A4_LONG_SIDE = 11.69
+"""Inches; the size that is assumed where a file states no plausible resolution."""
+_PLAUSIBLE_DPI = (70, 1200)
+_COARSE_DPI = 150
+"""Below it a stated resolution is often a program's default (72, 96), so that it must give a usual size."""
+_LONGEST_SIDE = {True: 17.5, False: 50.0}  # inches, for coarse and other resolutions: just over A3 and A0
+_MOST_ENLARGED = 3.0
+_SMALLEST_SIDE = 8
+_DEEP = ("I", "F", "I;16", "I;16B", "I;16L")
+"""Modes of more than 8 bits."""
+
+_FORMATS = {
+    Kind.JPEG: "JPEG",
+    Kind.PNG: "PNG",
+    Kind.TIFF: "TIFF",
+    Kind.BMP: "BMP",
+    Kind.GIF: "GIF",
+    Kind.WEBP: "WEBP",
+}
+DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    KeyError,
+    IndexError,
+    TypeError,
+    Image.DecompressionBombError,
+)
+"""What Pillow's readers raise on damaged files."""
+
+
+def open_image(path: Path, kind: Kind, max_pixels: int) -> Image.Image:
+    """Opens an image by its header only. Raises NotReadError."""
+    Image.MAX_IMAGE_PIXELS = None  # checked here, before anything is decoded
+    warnings.simplefilter("ignore")
+    try:
+        image = Image.open(path, formats=(_FORMATS[kind],))
+    except (UnidentifiedImageError, *DAMAGE) as error:
+        raise NotReadError(FailureCategory.CORRUPT, kind, f"the image is damaged ({_words(error)})") from None
+    width, height = image.size
+    if width * height > max_pixels:
+        message = f"the image has {width:,} x {height:,} pixels; the limit is {max_pixels:,} pixels"
+        raise NotReadError(FailureCategory.TOO_LARGE, kind, message)
+    return image
+
+
+def describe(image: Image.Image, kind: Kind) -> dict[str, object]:
+    return {
+        "event": "document",
+        "mime_type": kind,
+        "page_count": page_count(image, kind),
+        "title": None,
+        "author": None,
+    }
+
+
+def page_count(image: Image.Image, kind: Kind) -> int:
+    """Frames of a TIFF; an animation counts as one picture. Damaged further frames are not counted."""
+    if kind is not Kind.TIFF:
+        return 1
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except DAMAGE:
+        return 1
+
+
+def read_page(image: Image.Image, number: int, out: Path, dpi: int, max_pixels: int) -> dict[str, object]:
+    """The event of page `number` (from 1); its gray image goes into `out`."""
+    started = time.monotonic()
+    event: dict[str, object] = {"event": "page", "page": number, "method": "ocr", "text": ""}
+    try:
+        image.seek(number - 1)
+        width, height = image.size
+        if width * height > max_pixels:
+            event |= _failed(
+                FailureCategory.TOO_LARGE, f"{width:,} x {height:,} pixels; the limit is {max_pixels:,}"
+            )
+        elif min(width, height) < _SMALLEST_SIDE:
+            event |= {"method": "blank"}
+        else:
+            gray, resolution = prepare(image, dpi)
+            name = f"page-{number:06d}.pgm"
+            gray.save(out / name)
+            event |= {"image": name, "dpi": resolution}
+    except DAMAGE as error:
+        event |= _failed(FailureCategory.CORRUPT, f"the image is damaged ({_words(error)})")
+    return event | {"seconds": round(time.monotonic() - started, 4)}
+
+
+def _failed(category: FailureCategory, message: str) -> dict[str, object]:
+    return {"method": "failed", "error": {"category": category, "message": message}}
+
+
+def prepare(image: Image.Image, dpi: int) -> tuple[Image.Image, int]:
+    """The frame upright, in gray, at about `dpi`; and the resolution it has then."""
+    across, down = resolution(image)
+    width, height = image.size
+    factor = min(dpi / across, _MOST_ENLARGED)
+    size = (max(round(width * factor), 1), max(round(height * factor * across / down), 1))
+    if factor < 1:
+        image.draft("L", (width, height) if factor > 1 / 2 else size)
+    gray = to_gray(ImageOps.exif_transpose(image))
+    if gray.size != image.size:
+        size = (size[1], size[0]) if _is_turned(image) else size
+    if abs(factor - 1) > 0.1 or across != down:
+        gray = gray.resize(size, Image.Resampling.BICUBIC if factor > 1 else Image.Resampling.LANCZOS)
+        return gray, round(across * factor)
+    return gray, round(across)
+
+
+def _is_turned(image: Image.Image) -> bool:
+    return image.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # Exif 2.3, Orientation: the sides are exchanged
+
+
+def resolution(image: Image.Image) -> tuple[float, float]:
+    """Dots per inch across and down: what the file says where that is plausible, else as if it were A4."""
+    width, height = image.size
+    try:
+        across, down = (float(value) for value in image.info.get("dpi", (0, 0)))
+    except (TypeError, ValueError, ZeroDivisionError):
+        across = down = 0.0
+    low, high = _PLAUSIBLE_DPI
+    if low <= across <= high and low <= down <= high:
+        longest = max(width / across, height / down)
+        if longest <= _LONGEST_SIDE[min(across, down) < _COARSE_DPI]:
+            return across, down
+    estimate = max(width, height) / A4_LONG_SIDE
+    return estimate, estimate
+
+
+def to_gray(image: Image.Image) -> Image.Image:
+    """Any mode in 8-bit gray; what is transparent becomes white."""
+    if image.mode in _DEEP:
+        return _sixteen_bit_to_gray(image)
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        paper = Image.new("RGBA", image.size, "white")
+        paper.alpha_composite(image)
+        image = paper
+    return image if image.mode == "L" else image.convert("L")
+
+
+def _sixteen_bit_to_gray(image: Image.Image) -> Image.Image:
+    """Scaled by the brightest value, since scanners store 10, 12 or 16 bits in it."""
+    image = image.convert("F")
+    extrema = image.getextrema()
+    brightest = extrema[1] if not isinstance(extrema[1], tuple) else 0.0
+    bits = max(math.ceil(math.log2(max(float(brightest), 1.0) + 1)), 8)
+    return image.point(lambda value: value * (255 / (2**bits - 1)) + 0).convert("L")
+
+
+def thumbnail(path: Path, kind: Kind) -> bytes | None:
+    """A small picture of the first frame; None where it is damaged."""
+    from batchjob.enrich.thumbnail import MAX_HEIGHT, MAX_WIDTH, encode, to_srgb
+
+    try:
+        with Image.open(path, formats=(_FORMATS[kind],)) as image:
+            image.draft("RGB", (MAX_WIDTH, MAX_HEIGHT))
+            if image.mode in _DEEP:
+                return encode(to_gray(image))
+            return encode(ImageOps.exif_transpose(to_srgb(image)))
+    except DAMAGE:
+        return None
+
+
+def _words(error: BaseException) -> str:
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__

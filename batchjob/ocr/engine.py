@@ -1,0 +1,40 @@
+"""What an OCR engine is; the OCR child drives one through this, whichever it is."""
+
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+
+class OcrLine(NamedTuple):
+    """A recognised line; `confidence` is 0–100."""
+
+    text: str
+    confidence: float
+
+
+class OcrPage(NamedTuple):
+    """A recognised page; `text` has empty lines between blocks, `confidence` is 0–100."""
+
+    text: str
+    confidence: float
+    lines: tuple[OcrLine, ...] = ()
+
+
+class OcrError(Exception):
+    """The engine could not work on a page, with the reason in words."""
+
+
+class OcrEngine(Protocol):
+    name: str
+
+    def recognise(self, image: Path, dpi: int) -> OcrPage:
+        """Reads a gray image of one page. Raises OcrError."""
+        ...
+
+
+def open_engine(name: str, languages: str, vertical: str) -> OcrEngine:
+    """The engine of that name; engines are imported only when asked for, since each has a heavy library."""
+    if name == "tesseract":
+        from batchjob.ocr.tesseract import TesseractEngine
+
+        return TesseractEngine(languages, vertical)
+    raise ValueError(f"no OCR engine {name!r}")

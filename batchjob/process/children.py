@@ -1,0 +1,231 @@
+"""Runs a child process for untrusted work, watches it, and ends its whole process group (invariant 11)."""
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+TICK = 0.1
+"""Seconds between two looks at a child's memory."""
+_GRACE = 2.0
+"""Seconds that a pipe may stay open after its process group was killed."""
+_CHUNK = 65536
+_STDERR_TAIL = 4096
+_PASSED_ON = ("PATH", "TESSDATA_PREFIX")
+
+
+class Ending(StrEnum):
+    OK = "ok"
+    TIMEOUT = "timeout"
+    NO_PROGRESS = "no_progress"
+    MEMORY = "memory"
+    OUTPUT = "output"
+    CRASHED = "crashed"
+
+
+@dataclass(frozen=True, slots=True)
+class ChildLimits:
+    """What a child may use: wall seconds in all and between two lines, resident bytes with its descendants,
+
+    and bytes of output, both on standard output and in any one file.
+    """
+
+    seconds: float
+    silent_seconds: float
+    memory: int
+    output: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChildEnd:
+    """How a child ended; `message` says why where it is not OK."""
+
+    ending: Ending
+    message: str = ""
+
+
+def run_child(
+    module: str,
+    arguments: Mapping[str, object],
+    *,
+    cwd: Path,
+    limits: ChildLimits,
+    on_line: Callable[[dict[str, Any]], None],
+) -> ChildEnd:
+    """Runs `python -m module` until it ends or passes a limit; `on_line` gets each event as it comes.
+
+    The module calls sandbox.enter() first. It must be started by the thread that waits here, since Linux
+    ties the child's life to that thread. When this returns or raises, nothing of its group is alive.
+    """
+    request = {"parent": os.getpid(), "output": limits.output, "arguments": dict(arguments)}
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-m", module, json.dumps(request)],
+        cwd=cwd,
+        env=_environment(cwd),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        bufsize=0,
+    )
+    child = _Child(process, limits, on_line)
+    try:
+        return child.follow()
+    finally:
+        child.close()
+
+
+def _environment(cwd: Path) -> dict[str, str]:
+    passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return {"PATH": os.defpath, **passed, "LANG": "C.UTF-8", "OMP_THREAD_LIMIT": "1", "TMPDIR": str(cwd)}
+
+
+class _Child:
+    """A running child, its pipes, and the processes that were seen below it."""
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        limits: ChildLimits,
+        on_line: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self._process = process
+        self._limits = limits
+        self._on_line = on_line
+        self._descendants: set[psutil.Process] = set()
+        self._line = bytearray()
+        self._stderr = bytearray()
+        self._received = 0
+        self._started = self._last_line = self._last_look = time.monotonic()
+        self._stopped: ChildEnd | None = None
+        self._selector = selectors.DefaultSelector()
+        for stream, take in ((process.stdout, self._take_output), (process.stderr, self._take_message)):
+            assert stream is not None  # noqa: S101 - for the type checker: both were asked for
+            self._selector.register(stream, selectors.EVENT_READ, take)
+
+    def follow(self) -> ChildEnd:
+        """Reads until both pipes are closed or a limit is passed."""
+        exited_at: float | None = None
+        while self._selector.get_map() and self._stopped is None:
+            for key, _ in self._selector.select(TICK):
+                self._read(key.fileobj, key.data)
+            self._check_limits()
+            if exited_at is None and self._process.poll() is not None:
+                exited_at = time.monotonic()
+                self._kill()
+            if exited_at is not None and time.monotonic() - exited_at > _GRACE:
+                break
+        while self._stopped is None and self._process.poll() is None:
+            time.sleep(0.002)
+            self._check_limits()
+        return self._stopped or self._ended()
+
+    def close(self) -> None:
+        self._kill()
+        self._process.wait()
+        self._selector.close()
+        for stream in (self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
+
+    def _read(self, stream: Any, take: Callable[[bytes], None]) -> None:
+        data = os.read(stream.fileno(), _CHUNK)
+        if data:
+            take(data)
+        else:
+            self._selector.unregister(stream)
+
+    def _take_message(self, data: bytes) -> None:
+        self._stderr += data
+        del self._stderr[:-_STDERR_TAIL]
+
+    def _take_output(self, data: bytes) -> None:
+        self._received += len(data)
+        if self._received > self._limits.output:
+            self._stop(Ending.OUTPUT, f"it wrote more than {_mib(self._limits.output)}")
+            return
+        self._line += data
+        *lines, rest = self._line.split(b"\n")
+        self._line = bytearray(rest)
+        for line in lines:
+            self._take_line(line)
+
+    def _take_line(self, line: bytearray) -> None:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            event = None
+        if not isinstance(event, dict):
+            self._stop(Ending.CRASHED, "it wrote a line that is no event")
+            return
+        self._last_line = time.monotonic()
+        self._on_line(event)
+
+    def _stop(self, ending: Ending, message: str) -> None:
+        self._stopped = self._stopped or ChildEnd(ending, message)
+
+    def _check_limits(self) -> None:
+        now, limits = time.monotonic(), self._limits
+        if now - self._started > limits.seconds:
+            self._stop(Ending.TIMEOUT, f"stopped after {limits.seconds:.0f} s in all")
+        elif now - self._last_line > limits.silent_seconds:
+            self._stop(
+                Ending.NO_PROGRESS, f"stopped after {limits.silent_seconds:.0f} s without a finished page"
+            )
+        elif now - self._last_look >= TICK:
+            self._last_look = now
+            resident = self._look_at_memory()
+            if resident > limits.memory:
+                self._stop(
+                    Ending.MEMORY, f"stopped at {_mib(resident)} of memory (limit {_mib(limits.memory)})"
+                )
+
+    def _look_at_memory(self) -> int:
+        """Resident bytes of the child and all below it; remembers those, since some may leave the group."""
+        try:
+            leader = psutil.Process(self._process.pid)
+            self._descendants.update(leader.children(recursive=True))
+            return sum(_resident(process) for process in (leader, *self._descendants))
+        except psutil.Error:
+            return 0
+
+    def _kill(self) -> None:
+        """Kills the group; called before its leader is waited for, or right after."""
+        with suppress(ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies
+            os.killpg(self._process.pid, signal.SIGKILL)
+        for process in self._descendants:
+            with suppress(psutil.Error):
+                process.kill()
+
+    def _ended(self) -> ChildEnd:
+        code = self._process.returncode
+        if code == 0:
+            return ChildEnd(Ending.OK)
+        if code == -signal.SIGXFSZ:
+            return ChildEnd(Ending.OUTPUT, f"it wrote a file of more than {_mib(self._limits.output)}")
+        if code < 0:
+            return ChildEnd(Ending.CRASHED, f"killed by {signal.Signals(-code).name}")
+        said = self._stderr.decode(errors="replace").strip().splitlines()
+        return ChildEnd(Ending.CRASHED, f"exit code {code}" + (f": {said[-1][:300]}" if said else ""))
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def _mib(size: int) -> str:
+    return f"{size / (1024 * 1024):,.0f} MiB"

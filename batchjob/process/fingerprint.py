@@ -1,0 +1,27 @@
+"""The fingerprint of extraction: the same bytes under the same fingerprint give the same text."""
+
+import hashlib
+import json
+
+from batchjob.ocr import tessdata
+from batchjob.process.groups import PAGES_PER_GROUP
+from batchjob.settings import Settings
+
+EXTRACTOR_VERSION = 1
+"""Raise it with every change, also of a library, that changes the text or the form of cached groups."""
+
+
+def extraction_fingerprint(settings: Settings) -> str:
+    """32 hexadecimal digits over what can change a shared result. Raises UsageError without Tesseract.
+
+    Limits of time, memory and size are left out: what they cause is never shared.
+    """
+    parts = {
+        "extractor": EXTRACTOR_VERSION,
+        "pages_per_group": PAGES_PER_GROUP,
+        "engine": tessdata.identity(settings),
+        "languages": settings.ocr_languages,
+        "vertical": settings.ocr_languages_vertical,
+        "dpi": settings.ocr_dpi,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

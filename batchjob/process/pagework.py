@@ -1,0 +1,186 @@
+"""Reads one group of pages through children: parse, then OCR of the images; a dead child costs one page."""
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from batchjob.errors import FailureCategory
+from batchjob.extract.text import merge_ocr
+from batchjob.process.children import ChildEnd, ChildLimits, Ending, run_child
+from batchjob.process.groups import DocumentFacts, PageGroup, failure_from
+from batchjob.records import Failure, PageMethod, PageText
+from batchjob.settings import Settings
+
+ENGINE = "tesseract"
+_CHILD_OUTPUT = 256 * 1024 * 1024
+_CATEGORIES = {
+    Ending.TIMEOUT: FailureCategory.TIMEOUT,
+    Ending.NO_PROGRESS: FailureCategory.TIMEOUT,
+    Ending.MEMORY: FailureCategory.OUT_OF_MEMORY,
+}
+Event = dict[str, Any]
+
+
+def read_group(path: Path, pages: range, settings: Settings, scratch: Path) -> PageGroup:
+    """Pages of a document that exist among `pages`, read now. The group of page 1 brings the thumbnail."""
+    with tempfile.TemporaryDirectory(prefix="pages-", dir=scratch) as folder:
+        work = _GroupWork(path, settings, Path(folder))
+        work.parse(pages)
+        work.recognise()
+        return work.group()
+
+
+class _GroupWork:
+    """One group in work: what its children have said so far."""
+
+    def __init__(self, path: Path, settings: Settings, folder: Path) -> None:
+        self._path = path
+        self._settings = settings
+        self._folder = folder
+        self._deadline = time.monotonic() + settings.document_seconds
+        self._facts: DocumentFacts | None = None
+        self._failure: Failure | None = None
+        self._pages: dict[int, Event] = {}
+        self._recognised: dict[int, Event] = {}
+        self._thumbnail: bytes | None = None
+        self._whole = True
+
+    def parse(self, pages: range) -> None:
+        deaths_before_facts = 0
+
+        def attempt(wanted: list[int]) -> ChildEnd:
+            nonlocal deaths_before_facts
+            end = self._run("batchjob.extract.child", self._parse_arguments(wanted), self._take_parsed)
+            if self._facts is None and self._failure is None:
+                deaths_before_facts += 1
+                if deaths_before_facts == 2:
+                    self._failure = _failure_of(end, "the document")
+            if end.ending is not Ending.OK and not self._outstanding(wanted):
+                self._whole = False  # it died at the thumbnail
+            return end
+
+        for page, end in work_through(pages, attempt, self._outstanding).items():
+            self._pages[page] = {"method": "failed", "text": "", "failure": _failure_of(end, f"page {page}")}
+
+    def recognise(self) -> None:
+        images = {number: event for number, event in self._pages.items() if "image" in event}
+
+        def attempt(wanted: list[int]) -> ChildEnd:
+            jobs = [{name: images[page][name] for name in ("page", "image", "dpi")} for page in wanted]
+            return self._run("batchjob.ocr.child", self._ocr_arguments(jobs), self._take_recognised)
+
+        def outstanding(wanted: list[int]) -> list[int]:
+            return [page for page in wanted if page not in self._recognised]
+
+        for page, end in work_through(sorted(images), attempt, outstanding).items():
+            self._recognised[page] = {"failure": _failure_of(end, f"OCR of page {page}")}
+
+    def group(self) -> PageGroup:
+        if self._failure or self._facts is None:
+            facts = self._facts or DocumentFacts("application/octet-stream", 0)
+            return PageGroup(facts, failure=self._failure, whole=self._whole)
+        pages = tuple(
+            _page_text(number, self._pages[number], self._recognised.get(number))
+            for number in sorted(self._pages)
+        )
+        return PageGroup(self._facts, pages, thumbnail=self._thumbnail, whole=self._whole)
+
+    def _run(self, module: str, arguments: Event, take: Callable[[Event], None]) -> ChildEnd:
+        settings, remaining = self._settings, self._deadline - time.monotonic()
+        if remaining <= 0:
+            return ChildEnd(Ending.TIMEOUT, f"no time left of {settings.document_seconds:.0f} s")
+        limits = ChildLimits(remaining, settings.page_seconds, settings.child_memory, _CHILD_OUTPUT)
+        return run_child(module, arguments, cwd=self._folder, limits=limits, on_line=take)
+
+    def _parse_arguments(self, pages: list[int]) -> Event:
+        return {
+            "path": str(self._path),
+            "pages": pages,
+            "dpi": self._settings.ocr_dpi,
+            "max_pixels": self._settings.max_pixels,
+            "out": str(self._folder),
+            "thumbnail": 1 in pages,
+        }
+
+    def _ocr_arguments(self, pages: list[Event]) -> Event:
+        return {
+            "engine": ENGINE,
+            "languages": self._settings.ocr_languages,
+            "vertical": self._settings.ocr_languages_vertical,
+            "folder": str(self._folder),
+            "pages": pages,
+        }
+
+    def _outstanding(self, wanted: list[int]) -> list[int]:
+        if self._failure:
+            return []
+        count = self._facts.page_count if self._facts else max(wanted)
+        return [page for page in wanted if page <= count and page not in self._pages]
+
+    def _take_parsed(self, event: Event) -> None:
+        match event["event"]:
+            case "document":
+                self._facts = DocumentFacts(**{name: event[name] for name in DocumentFacts.__slots__})
+            case "page":
+                self._pages[event["page"]] = event
+            case "thumbnail":
+                self._thumbnail = (self._folder / "thumbnail.jpg").read_bytes()
+            case "failure":
+                self._facts = DocumentFacts(event["mime_type"], 0)
+                self._failure = failure_from(event)
+
+    def _take_recognised(self, event: Event) -> None:
+        self._recognised[event["page"]] = event
+
+
+def work_through(
+    pages: Sequence[int],
+    attempt: Callable[[list[int]], ChildEnd],
+    outstanding: Callable[[list[int]], list[int]],
+) -> dict[int, ChildEnd]:
+    """Works on pages in children until each is done or has killed two of them, and returns the latter.
+
+    `attempt` runs one child over pages in their order; `outstanding` says which of them are not done.
+    The page that a child died on is tried once more alone, then the rest goes on in a new child.
+    """
+    lost: dict[int, ChildEnd] = {}
+    remaining = list(pages)
+    while remaining:
+        attempt(remaining)
+        remaining = outstanding(remaining)
+        if not remaining:
+            break
+        culprit, *remaining = remaining
+        end = attempt([culprit])
+        if outstanding([culprit]):
+            lost[culprit] = end
+    return lost
+
+
+def _page_text(number: int, parsed: Event, recognised: Event | None) -> PageText:
+    failure = _failure_in(parsed)
+    method, seconds = PageMethod(parsed["method"]), parsed.get("seconds", 0.0)
+    if recognised is None:
+        return PageText(number, method, parsed["text"], seconds=seconds, error=failure)
+    seconds = round(seconds + recognised.get("seconds", 0.0), 4)
+    failure = _failure_in(recognised)
+    if failure is not None:
+        if method is PageMethod.BOTH:  # the text layer stays; the loss is told
+            return PageText(number, PageMethod.TEXT, parsed["text"], ENGINE, seconds=seconds, error=failure)
+        return PageText(number, PageMethod.FAILED, "", ENGINE, seconds=seconds, error=failure)
+    text = recognised["text"]
+    if method is PageMethod.BOTH:
+        text = merge_ocr(parsed["text"], recognised["lines"])
+    return PageText(number, method, text, ENGINE, recognised["confidence"], seconds)
+
+
+def _failure_in(event: Event) -> Failure | None:
+    lost: Failure | None = event.get("failure")
+    return lost or failure_from(event.get("error"))
+
+
+def _failure_of(end: ChildEnd, what: str) -> Failure:
+    category = _CATEGORIES.get(end.ending, FailureCategory.CRASHED)
+    return Failure(category, f"{what} could not be read: {end.message or 'the child said nothing of it'}")
