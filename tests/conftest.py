@@ -1,0 +1,39 @@
+"""Fixtures that several folders of tests share: the real servers, started when a test first asks for one."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.support import servers
+from tests.support.servers import S3Server
+
+
+@pytest.fixture(scope="session")
+def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this test session share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def opensearch_url(session_folder: Path) -> str:
+    """URL of a real OpenSearch node; use a new index name a test (`index_name`)."""
+    return servers.opensearch(session_folder)
+
+
+@pytest.fixture(scope="module")
+def s3_real(session_folder: Path) -> S3Server:
+    """SeaweedFS with a fresh bucket: for signatures, checksums and conditional writes."""
+    return servers.seaweedfs(session_folder)
+
+
+@pytest.fixture(scope="module")
+def s3_listing(session_folder: Path) -> S3Server:
+    """A moto server with a fresh bucket: for order and pages of listings, and for odd keys."""
+    return servers.moto(session_folder)
+
+
+@pytest.fixture
+def index_name() -> str:
+    return servers.unique_name("index")

@@ -1,0 +1,202 @@
+"""Real servers for the tests: OpenSearch, SeaweedFS (S3) and moto (S3), each started once a test session.
+
+The workers of one session share a server. A server that cannot be started fails the test that wants it.
+"""
+
+import fcntl
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import opensearchpy
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+NODE = REPOSITORY / "containers" / "opensearch-node"
+PROGRAMS = Path(sys.executable).parent
+READY_SECONDS = 120
+SEAWEEDFS_OPTIONS = """
+    -dir=. -ip=127.0.0.1 -ip.bind=127.0.0.1 -webdav=false -admin.ui=false -s3.port.iceberg=0 -s3.port.lance=0
+"""
+SEAWEEDFS_PORTS = """
+    s3.port.grpc master.port master.port.grpc volume.port volume.port.grpc
+    filer.port filer.port.grpc admin.port admin.port.grpc
+"""
+
+
+class ServerError(Exception):
+    """A server of the tests did not come up; the message holds the end of its log."""
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """An S3 server and a bucket in it that no other test module uses."""
+
+    endpoint: str
+    access_key: str = "test-access-key"
+    secret_key: str = "test-secret-key"
+    region: str = "us-east-1"
+    bucket: str = field(default_factory=lambda: f"test-{uuid4().hex[:12]}")
+
+    def client(self, **config: Any) -> Any:
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            region_name=self.region,
+            config=Config(**config),
+        )
+
+    def environment(self) -> dict[str, str]:
+        """The variables by which boto3 in a subprocess finds this server."""
+        return {
+            "AWS_ENDPOINT_URL_S3": self.endpoint,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+
+def unique_name(prefix: str = "test") -> str:
+    """A name that no other test uses, fit for an index, an alias or a bucket."""
+    return f"{prefix}-{uuid4().hex[:12]}"
+
+
+def opensearch(shared: Path) -> str:
+    """URL of a real OpenSearch node with k-NN and Kuromoji; the node is built where it is missing."""
+    return once(shared, "opensearch", start_opensearch)
+
+
+def seaweedfs(shared: Path) -> S3Server:
+    """Checks signatures and checksums and races conditional writes; does not list in byte order."""
+    return with_bucket(S3Server(once(shared, "seaweedfs", start_seaweedfs)))
+
+
+def moto(shared: Path) -> S3Server:
+    """Lists in byte order and takes any key; checks neither signatures nor checksums."""
+    return with_bucket(S3Server(once(shared, "moto", start_moto)))
+
+
+def once(shared: Path, name: str, start: Callable[[], str]) -> str:
+    """The URL that `start` returned in whichever worker came first, or its failure."""
+    answer = shared / f"{name}.json"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not answer.exists():
+            try:
+                answer.write_text(json.dumps({"url": start()}))
+            except ServerError as error:
+                answer.write_text(json.dumps({"error": str(error)}))
+    found = json.loads(answer.read_text())
+    if "error" in found:
+        raise ServerError(found["error"])
+    return str(found["url"])
+
+
+def start_opensearch() -> str:
+    built = subprocess.run([sys.executable, NODE / "build.py"], capture_output=True, text=True, check=False)
+    if built.returncode:
+        raise ServerError(f"The OpenSearch node cannot be built: {built.stderr}")
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    node = [sys.executable, NODE / "node.py", "run", "--quick-start", "--port", port, "--data", "node"]
+    start("opensearch", node, {}, lambda: opensearch_answers(url))
+    return url
+
+
+def start_seaweedfs() -> str:
+    port = free_port()
+    server = S3Server(f"http://127.0.0.1:{port}", bucket="ready")
+    credentials = {"AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key}
+    ports = [f"-{name}={free_port()}" for name in SEAWEEDFS_PORTS.split()]
+    command = [PROGRAMS / "weed", "mini", *SEAWEEDFS_OPTIONS.split(), f"-s3.port={port}", *ports]
+    start("seaweedfs", command, credentials, lambda: s3_answers(server))
+    return server.endpoint
+
+
+def start_moto() -> str:
+    port = free_port()
+    server = S3Server(f"http://127.0.0.1:{port}", bucket="ready")
+    command = [PROGRAMS / "moto_server", "-H", "127.0.0.1", "-p", port]
+    start("moto", command, {}, lambda: s3_answers(server))
+    return server.endpoint
+
+
+def start(name: str, command: list[Any], environment: dict[str, str], answers: Callable[[], bool]) -> None:
+    """Starts a server under a keeper and returns when a real operation was answered."""
+    folder = Path(tempfile.mkdtemp(prefix=f"batchjob-{name}-"))
+    folder.chmod(0o711)  # the node runs as another user where root runs the tests
+    keeper = [sys.executable, Path(__file__).with_name("keeper.py"), session_process(), folder, *command]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [str(word) for word in keeper],
+            env=os.environ | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C ends the tests first
+        )
+    deadline = time.monotonic() + READY_SECONDS
+    while not answers():
+        if process.poll() is not None or (folder / "ended").exists() or time.monotonic() > deadline:
+            end_of_log = (folder / "log").read_text(errors="replace")[-3000:]
+            raise ServerError(f"{name} did not come up. The end of its log:\n{end_of_log}")
+        time.sleep(0.05)
+
+
+def session_process() -> int:
+    """The process that lives as long as the test session: workers end one by one, each a child of it."""
+    return os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+
+
+def free_port() -> int:
+    """A port nobody listens on, below the range from which the kernel takes ports for clients."""
+    while True:
+        port = random.SystemRandom().randrange(20000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
+
+
+def opensearch_answers(url: str) -> bool:
+    try:
+        with opensearchpy.OpenSearch(url, max_retries=0, timeout=30) as client:
+            client.index(index="ready", id="1", body={"ready": True})
+            client.indices.delete(index="ready")
+    except opensearchpy.OpenSearchException:
+        return False
+    return True
+
+
+def s3_answers(server: S3Server) -> bool:
+    try:
+        client = server.client(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})
+        client.create_bucket(Bucket=server.bucket)
+        client.put_object(Bucket=server.bucket, Key="ready", Body=b"ready")
+        client.get_object(Bucket=server.bucket, Key="ready")["Body"].read()
+    except (BotoCoreError, ClientError):
+        return False
+    return True
+
+
+def with_bucket(server: S3Server) -> S3Server:
+    server.client().create_bucket(Bucket=server.bucket)
+    return server
