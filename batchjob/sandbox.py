@@ -74,6 +74,14 @@ def _die_with_parent(number: signal.Signals) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0)
 
 
+def end_with_parent(parent: int) -> None:
+    """SIGTERM for this process when `parent` dies; a parent that is dead already means the same."""
+    if _LINUX:
+        _die_with_parent(signal.SIGTERM)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
 def _kill_group(number: int = 0, frame: FrameType | None = None) -> None:
     if os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)

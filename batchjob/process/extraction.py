@@ -3,8 +3,9 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from batchjob.errors import FailureCategory
@@ -13,7 +14,7 @@ from batchjob.process.pagework import read_group
 from batchjob.records import Extraction, Failure, PageMethod, PageText
 from batchjob.settings import Settings
 
-__all__ = ["GroupCache", "NoCache", "extract_file"]
+__all__ = ["GroupCache", "NoCache", "cached_extraction", "extract_file"]
 
 
 def extract_file(path: Path, settings: Settings, scratch: Path, groups: GroupCache) -> Extraction:
@@ -31,7 +32,22 @@ def extract_file(path: Path, settings: Settings, scratch: Path, groups: GroupCac
         )
     with tempfile.TemporaryDirectory(prefix="extract-", dir=scratch) as folder:
         document = _readable_by_child(path, Path(folder))
-        return _put_together(list(_read_groups(document, settings, Path(folder), groups)), settings)
+        read = _groups(
+            settings, groups, partial(read_group, document, settings=settings, scratch=Path(folder))
+        )
+        return _put_together(list(read), settings)
+
+
+def cached_extraction(settings: Settings, groups: GroupCache) -> Extraction | None:
+    """What the cache alone says of a document; None where it lacks a group."""
+    try:
+        return _put_together(list(_groups(settings, groups, _not_cached)), settings)
+    except LookupError:
+        return None
+
+
+def _not_cached(pages: range) -> PageGroup:
+    raise LookupError(pages)
 
 
 def _readable_by_child(path: Path, folder: Path) -> Path:
@@ -43,10 +59,10 @@ def _readable_by_child(path: Path, folder: Path) -> Path:
     return path.absolute()
 
 
-def _read_groups(
-    path: Path, settings: Settings, folder: Path, groups: GroupCache
+def _groups(
+    settings: Settings, groups: GroupCache, read: Callable[[range], PageGroup]
 ) -> Iterator[tuple[PageGroup, bool]]:
-    """The groups in order, each with whether the cache had it."""
+    """The groups in order, each with whether the cache had it; the others are read and saved."""
     first_page, last_page = 1, 1
     while first_page <= last_page:
         cached = groups.load(first_page)
@@ -54,7 +70,7 @@ def _read_groups(
         hit = group is not None
         if group is None:
             pages = range(first_page, min(first_page + PAGES_PER_GROUP, settings.max_pages + 1))
-            group = read_group(path, pages, settings, folder)
+            group = read(pages)
             if group.shareable:
                 groups.save(first_page, group.to_json())
         yield group, hit
