@@ -17,6 +17,4 @@ def rows_from_listing(bucket: str, source: List, prefix: str = "") -> Iterator[M
     """A row for each document that the source lists."""
     for meta in source.list(prefix):
         if is_document(meta.key):
-            yield ManifestRow(
-                bucket, meta.key, size=meta.size, etag=meta.etag, version_id=meta.version_id
-            )
+            yield ManifestRow(bucket, meta.key, size=meta.size, etag=meta.etag, version_id=meta.version_id)

@@ -16,7 +16,17 @@ from batchjob.errors import UsageError
 from batchjob.records import Action, ManifestRow
 
 PLACE_COLUMNS = ("uri", "bucket", "key", "path")
-HINT_COLUMNS = ("action", "version_id", "size", "etag", "event_time", "sequencer", "attempt", "not_before", "cost")
+HINT_COLUMNS = (
+    "action",
+    "version_id",
+    "size",
+    "etag",
+    "event_time",
+    "sequencer",
+    "attempt",
+    "not_before",
+    "cost",
+)
 FIELD_COLUMNS = ("department", "project", "tags", "doc_type")
 KNOWN_COLUMNS = frozenset((*PLACE_COLUMNS, *HINT_COLUMNS, *FIELD_COLUMNS))
 INTEGERS = frozenset(("size", "event_time", "attempt", "not_before"))
@@ -66,7 +76,9 @@ def _csv_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         check_columns(path, reader.fieldnames or [])
         for record in reader:
             if None in record or None in record.values():
-                raise UsageError(f"{path}, line {reader.line_num}: the row has more or fewer fields than the header")
+                raise UsageError(
+                    f"{path}, line {reader.line_num}: the row has more or fewer fields than the header"
+                )
             yield reader.line_num, record
     except csv.Error as error:
         raise UsageError(f"{path}, line {reader.line_num}: {error}") from None
@@ -94,7 +106,9 @@ def check_columns(path: Path, names: Iterable[str]) -> None:
             f"{path}: unknown column {', '.join(map(repr, unknown))}; known are {', '.join(sorted(KNOWN_COLUMNS))}"
         )
     if not ("uri" in given or "path" in given or {"bucket", "key"} <= set(given)):
-        raise UsageError(f"{path}: no column says where the documents are; give `uri`, `path`, or `bucket` and `key`")
+        raise UsageError(
+            f"{path}: no column says where the documents are; give `uri`, `path`, or `bucket` and `key`"
+        )
 
 
 def _row(record: dict[str, Any], folder: Path) -> ManifestRow:
@@ -110,7 +124,9 @@ def _row(record: dict[str, Any], folder: Path) -> ManifestRow:
         values["cost"] = float(values["cost"])
     values["action"] = _action(str(values.get("action", "upsert")))
     tags = values.get("tags", ())
-    values["tags"] = tuple(t.strip() for t in tags.split(";") if t.strip()) if isinstance(tags, str) else tuple(tags)
+    values["tags"] = (
+        tuple(t.strip() for t in tags.split(";") if t.strip()) if isinstance(tags, str) else tuple(tags)
+    )
     return ManifestRow(bucket=bucket, key=key, **values)
 
 
@@ -130,7 +146,9 @@ def _place(given: dict[str, Any], folder: Path) -> tuple[str, str]:
     if "path" in given:
         path = Path(str(given["path"]))
         if path.is_absolute() or ".." in path.parts:
-            raise ValueError(f"path {str(path)!r} leaves the manifest's folder; give `uri` with file:///… instead")
+            raise ValueError(
+                f"path {str(path)!r} leaves the manifest's folder; give `uri` with file:///… instead"
+            )
         return folder.resolve().as_uri(), path.as_posix()
     raise ValueError("the row names no object: give `uri`, `path`, or `bucket` and `key`")
 

@@ -5,11 +5,18 @@ import hashlib
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from batchjob import layout
-from batchjob.errors import AlreadyExistsError, FailureCategory, MachineError, ObjectMissingError, TransientError
+from batchjob.errors import (
+    AlreadyExistsError,
+    FailureCategory,
+    MachineError,
+    ObjectMissingError,
+    TransientError,
+)
 from batchjob.ports import Clock, CreateOnce, Get, Opened
 from batchjob.process.cache import CacheStore, ContentCache, recall_content, remember_content
 from batchjob.process.document import (
@@ -80,7 +87,7 @@ def _process_open(row: ManifestRow, opened: Opened, around: Surroundings, scratc
         return _failed(seen, failure, None, around)
     sha256 = recall_content(around.work, row.bucket, opened.meta)
     if sha256 is not None:
-        extraction = cached_extraction(ContentCache(around.work, around.fingerprint, sha256))
+        extraction = cached_extraction(around.settings, ContentCache(around.work, around.fingerprint, sha256))
         if extraction is not None:
             return _finished(replace(seen, sha256=sha256), extraction, around, 0)
     return _read_and_extract(seen, opened, around, scratch)
@@ -95,7 +102,9 @@ def _read_and_extract(seen: Observation, opened: Opened, around: Surroundings, s
             raise
         return _requeued(seen.row, error)
     seen = replace(seen, sha256=sha256)
-    extraction = extract_file(path, around.settings, scratch, ContentCache(around.work, around.fingerprint, sha256))
+    extraction = extract_file(
+        path, around.settings, scratch, ContentCache(around.work, around.fingerprint, sha256)
+    )
     remember_content(around.work, seen.row.bucket, seen.meta, sha256)
     return _finished(seen, extraction, around, opened.meta.size)
 
@@ -137,9 +146,7 @@ def _write(write: Callable[[bytes], int], chunk: bytes, path: Path) -> None:
 
 def _finished(seen: Observation, extraction: Extraction, around: Surroundings, bytes_read: int) -> Processed:
     if extraction.failure is not None:
-        return replace(
-            _failed(seen, extraction.failure, extraction, around), bytes_read=bytes_read
-        )
+        return replace(_failed(seen, extraction.failure, extraction, around), bytes_read=bytes_read)
     document = full_document(
         seen,
         extraction,
@@ -162,10 +169,8 @@ def _keep_thumbnail(seen: Observation, extraction: Extraction, around: Surroundi
     if extraction.thumbnail is None or seen.sha256 is None:
         return None
     key = layout.thumbnail(layout.doc_id(seen.row.bucket, seen.row.key), seen.sha256)
-    try:
+    with suppress(AlreadyExistsError):
         around.thumbnails.create_once(key, extraction.thumbnail)
-    except AlreadyExistsError:
-        pass
     return around.thumbnail_url(key)
 
 
@@ -188,7 +193,12 @@ def _requeued(row: ManifestRow, error: TransientError) -> Processed:
 
 def _outcome(row: ManifestRow, state: FinalState, **more: object) -> Outcome:
     return Outcome(
-        layout.doc_id(row.bucket, row.key), row.bucket, row.key, state, row.attempt, **more  # type: ignore[arg-type]
+        layout.doc_id(row.bucket, row.key),
+        row.bucket,
+        row.key,
+        state,
+        row.attempt,
+        **more,  # type: ignore[arg-type]
     )
 
 

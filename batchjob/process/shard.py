@@ -12,7 +12,6 @@ from typing import Protocol
 from batchjob import layout
 from batchjob.errors import AlreadyExistsError, ObjectMissingError, TransientError, UsageError
 from batchjob.ports import Store
-from batchjob.process.children import stop_children
 from batchjob.process.parts import PartWriter, output
 from batchjob.process.reconcile import Processed, Surroundings, process_row
 from batchjob.process.scratch import scratch_folder
@@ -33,7 +32,9 @@ OUTAGE_MINIMUM = 8
 
 
 class Observer(Protocol):
-    """Told of every row as it ends."""
+    """Told of the shard's size, and of every row as it ends."""
+
+    def shard_started(self, rows: int) -> None: ...
 
     def row_done(self, outcome: Outcome) -> None: ...
 
@@ -85,6 +86,7 @@ def process_shard(job: ShardJob, store: Store, around: Surroundings, observer: O
         return None
     started = time.monotonic()
     rows = _read_rows(store, job)
+    observer.shard_started(len(rows))
     writers = {
         name: PartWriter(store, job.run.run_id, job.shard, job.writer, name) for name in ("part", "failures")
     }
@@ -131,7 +133,11 @@ def _read_rows(store: Store, job: ShardJob) -> list[ManifestRow]:
 def _in_order(
     rows: Iterable[ManifestRow], around: Surroundings, scratch: Path, workers: int
 ) -> Iterator[Processed]:
-    """Results in manifest order; at most twice `workers` rows are ahead of the oldest unfinished one."""
+    """Results in manifest order; at most twice `workers` rows are ahead of the oldest unfinished one.
+
+    When the shard stops early, rows in work are not waited for: they end with the process, and their children
+    with them.
+    """
     pending: deque[Future[Processed]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="row")
     try:
@@ -142,11 +148,7 @@ def _in_order(
         while pending:
             yield pending.popleft().result()
     finally:
-        for future in pending:
-            future.cancel()
-        if pending:
-            stop_children()
-        pool.shutdown()
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _in_own_folder(row: ManifestRow, around: Surroundings, folder: Path) -> Processed:

@@ -132,7 +132,9 @@ def _stop_at_machine_failures(answer: Sequence[BulkItem], alias: str) -> None:
         if landed or item.status == DOCUMENTS_OWN_FAULT or _is_busy(item.status):
             continue
         if item.status == 404:
-            raise UsageError(f"OpenSearch has no alias {alias!r} any more ({item.reason}): was the index deleted?")
+            raise UsageError(
+                f"OpenSearch has no alias {alias!r} any more ({item.reason}): was the index deleted?"
+            )
         raise MachineError(
             f"OpenSearch refuses to write to {alias!r} ({item.status} {item.error_type}: {item.reason}): lift the "
             "block or give the role its permission, then reduce again",

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -66,13 +67,13 @@ def read_verdicts(store: Get, run_id: str, items: Sequence[Item], state: Checkpo
 
 def final_outcomes(store: Get, receipts: Sequence[Receipt], verdicts: Verdicts) -> list[Outcome]:
     """Every row of the run with its final state, sorted by document id."""
-    outcomes = [
-        verdicts.of(outcome) for _, shard in read_outcomes(store, receipts) for outcome in shard
-    ]
+    outcomes = [verdicts.of(outcome) for _, shard in read_outcomes(store, receipts) for outcome in shard]
     return sorted(outcomes, key=lambda outcome: outcome.doc_id)
 
 
-def write_retries(store: FinishStore, run: RunInfo, shard: int, outcomes: Sequence[Outcome], now: int) -> None:
+def write_retries(
+    store: FinishStore, run: RunInfo, shard: int, outcomes: Sequence[Outcome], now: int
+) -> None:
     """Rows that come back, into the inbox; rows given up, into quarantine (invariant 5)."""
     again = {(o.bucket, o.key): o for o in outcomes if o.state is FinalState.REQUEUED}
     if not again:
@@ -85,10 +86,8 @@ def write_retries(store: FinishStore, run: RunInfo, shard: int, outcomes: Sequen
     if given_up:
         store.put(layout.quarantined_rows(run.run_id, shard), manifest_to_parquet(given_up))
     if retried:
-        try:
+        with suppress(AlreadyExistsError):
             store.create_once(layout.retry_segment(run.run_id, shard), manifest_to_parquet(retried))
-        except AlreadyExistsError:
-            pass
 
 
 def _next_attempt(row: ManifestRow, now: int) -> ManifestRow:

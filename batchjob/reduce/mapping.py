@@ -20,16 +20,30 @@ _FLOAT: dict[str, Any] = {"type": "float"}
 
 ANALYSIS: dict[str, Any] = {
     "char_filter": {
-        "name_separators": {"type": "pattern_replace", "pattern": "[_.+%=@#~()\\[\\]{}（）【】「」・-]", "replacement": " "}
+        "name_separators": {
+            "type": "pattern_replace",
+            "pattern": "[_.+%=@#~()\\[\\]{}（）【】「」・-]",
+            "replacement": " ",
+        }
     },
     "tokenizer": {"japanese": {"type": "kuromoji_tokenizer", "mode": "search"}},
     "analyzer": {
         "japanese": {
             "type": "custom",
             "tokenizer": "japanese",
-            "filter": ["kuromoji_baseform", "kuromoji_part_of_speech", "cjk_width", "lowercase", "kuromoji_stemmer"],
+            "filter": [
+                "kuromoji_baseform",
+                "kuromoji_part_of_speech",
+                "cjk_width",
+                "lowercase",
+                "kuromoji_stemmer",
+            ],
         },
-        "bigram": {"type": "custom", "tokenizer": "standard", "filter": ["cjk_width", "lowercase", "cjk_bigram"]},
+        "bigram": {
+            "type": "custom",
+            "tokenizer": "standard",
+            "filter": ["cjk_width", "lowercase", "cjk_bigram"],
+        },
         "name": {
             "type": "custom",
             "char_filter": ["name_separators"],
@@ -49,22 +63,21 @@ def _text(analyzer: str) -> dict[str, Any]:
     return {"type": "text", "analyzer": analyzer, "index_options": "offsets"}
 
 
+KEYWORD_FIELDS = (
+    *("file_id", "bucket", "file_ext", "mime_type", "etag", "version_id", "content_sha256", "fingerprint"),
+    *("doc_type", "lang", "thumbnail_url", "department", "project", "tags", "run_id", "embedding_status"),
+)
+
 PROPERTIES: dict[str, Any] = {
-    **{
-        name: _KEYWORD
-        for name in (
-            "file_id", "bucket", "file_ext", "mime_type", "etag", "version_id", "content_sha256", "fingerprint",
-            "doc_type", "lang", "thumbnail_url", "department", "project", "tags", "run_id", "embedding_status",
-        )
-    },
+    **dict.fromkeys(KEYWORD_FIELDS, _KEYWORD),
     "s3_key": _searchable("name", keyword=_KEYWORD),
     "file_name": _searchable("name", keyword=_KEYWORD),
     "file_path": _searchable("name", keyword=_KEYWORD),
     "title": _searchable("japanese", bigram=_text("bigram")),
     "author": _searchable("japanese", keyword=_KEYWORD),
     "content": _searchable("japanese", bigram=_text("bigram")),
-    **{name: _DATE for name in ("last_modified", "observed_at", "indexed_at", "deleted_at")},
-    **{name: _LONG for name in ("size", "truncated", "content_length", "page_count")},
+    **dict.fromkeys(("last_modified", "observed_at", "indexed_at", "deleted_at"), _DATE),
+    **dict.fromkeys(("size", "truncated", "content_length", "page_count"), _LONG),
     "embedding": {
         "type": "knn_vector",
         "dimension": EMBEDDING_DIMENSION,
@@ -77,7 +90,7 @@ PROPERTIES: dict[str, Any] = {
     },
     "extraction": {
         "properties": {
-            **{name: _KEYWORD for name in ("status", "method", "engine")},
+            **dict.fromkeys(("status", "method", "engine"), _KEYWORD),
             "ocr_pages": _LONG,
             "confidence": _FLOAT,
             "seconds": _FLOAT,

@@ -63,9 +63,13 @@ def read_output(store: Get, output: Output) -> bytes:
         with store.open(output.key) as opened:
             data = opened.body.read()
     except ObjectMissingError:
-        raise TransientError(f"{output.key} is missing, though a receipt names it", cause="output_missing") from None
+        raise TransientError(
+            f"{output.key} is missing, though a receipt names it", cause="output_missing"
+        ) from None
     if hashlib.sha256(data).hexdigest() != output.sha256:
-        raise TransientError(f"{output.key} is damaged: its checksum is not the receipt's", cause="output_damaged")
+        raise TransientError(
+            f"{output.key} is damaged: its checksum is not the receipt's", cause="output_damaged"
+        )
     return data
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from batchjob.ports import ReadDocuments
+from batchjob.ports import ReadDocuments, StoredDocument
 from batchjob.records import FinalState, Outcome
 
 IDS_A_REQUEST = 500
@@ -20,14 +20,13 @@ def missing_documents(index: ReadDocuments, name: str, outcomes: Iterable[Outcom
 
 def _missing(index: ReadDocuments, name: str, outcomes: Sequence[Outcome]) -> list[str]:
     stored = index.documents(name, [o.doc_id for o in outcomes], ["content_sha256"])
-    missing = []
-    for outcome in outcomes:
-        found = stored.get(outcome.doc_id)
-        if found is None or found.version < (outcome.observed_at or 0):
-            missing.append(outcome.key)
-        elif found.version == outcome.observed_at and found.source.get("content_sha256") != outcome.sha256:
-            missing.append(outcome.key)
-    return missing
+    return [outcome.key for outcome in outcomes if not _landed(outcome, stored.get(outcome.doc_id))]
+
+
+def _landed(outcome: Outcome, found: StoredDocument | None) -> bool:
+    if found is None or found.version < (outcome.observed_at or 0):
+        return False
+    return found.version > (outcome.observed_at or 0) or found.source.get("content_sha256") == outcome.sha256
 
 
 def _batched(outcomes: Sequence[Outcome]) -> Iterable[Sequence[Outcome]]:

@@ -1,0 +1,83 @@
+"""`extract`: what would be indexed for a file."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batchjob.cli import options
+from batchjob.cli.output import print_json
+from batchjob.errors import ExitCode, UsageError
+from batchjob.ocr.tessdata import check as check_ocr
+from batchjob.process.extraction import NoCache, extract_file
+from batchjob.process.scratch import scratch_folder
+from batchjob.records import Extraction, PageText
+from batchjob.settings import load_settings
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@options.as_json
+@click.pass_context
+def extract(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
+    """Show the text that would be indexed for FILES; with --json one object a file, with every page's method.
+
+    Exits with 65 when a file could not be read.
+    """
+    settings = load_settings()
+    check_ocr(settings)
+    for path in files:
+        if not path.is_file():
+            raise UsageError(
+                f"no file {str(path)!r}: `batchjob extract` takes files; `batchjob local` takes folders"
+            )
+    failed = 0
+    with scratch_folder(settings.scratch) as scratch:
+        for path in files:
+            found = extract_file(path, settings, scratch, NoCache())
+            failed += found.status == "failed"
+            _show(path, found, as_json)
+    if failed:
+        ctx.exit(int(ExitCode.TOO_MANY_FAILED))
+
+
+def _show(path: Path, found: Extraction, as_json: bool) -> None:
+    if as_json:
+        print_json(_values(path, found))
+        return
+    click.echo(
+        click.style(f"{path}: {found.mime_type}, {found.page_count} pages, {found.status}", bold=True),
+        err=True,
+    )
+    if found.failure:
+        click.echo(f"{path}: {found.failure.category}: {found.failure.message}", err=True)
+    for page in found.pages:
+        confidence = f", confidence {page.confidence:.0f}" if page.confidence is not None else ""
+        reason = f", {page.error.message}" if page.error else ""
+        click.echo(click.style(f"— page {page.page}: {page.method}{confidence}{reason}", dim=True), err=True)
+        click.echo(page.text)
+
+
+def _values(path: Path, found: Extraction) -> dict[str, Any]:
+    return {
+        "path": str(path),
+        "mime_type": found.mime_type,
+        "status": found.status,
+        "page_count": found.page_count,
+        "text": found.text,
+        "pages": [_page(page) for page in found.pages],
+        "error": asdict(found.failure) if found.failure else None,
+    }
+
+
+def _page(page: PageText) -> dict[str, Any]:
+    values = {
+        "page": page.page,
+        "method": page.method,
+        "engine": page.engine,
+        "confidence": page.confidence,
+        "seconds": page.seconds,
+        "text": page.text,
+    }
+    return values | ({"error": asdict(page.error)} if page.error else {})

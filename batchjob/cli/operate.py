@@ -1,0 +1,93 @@
+"""`search` and `status`: what people ask."""
+
+import sys
+from dataclasses import asdict, replace
+
+import click
+
+from batchjob.cli import options, services
+from batchjob.cli.output import print_json, print_table
+from batchjob.operate.search import HIT_END, HIT_START, Hit, find
+from batchjob.operate.status import RunStatus, read_status
+from batchjob.settings import load_settings
+
+
+@click.command()
+@click.argument("query", nargs=-1, required=True)
+@click.option(
+    "-n", "--size", type=click.IntRange(1, 1000), default=10, show_default=True, help="Hits to show."
+)
+@options.work
+@options.index
+@options.opensearch
+@options.as_json
+def search(
+    query: tuple[str, ...],
+    size: int,
+    work: str | None,
+    index: str | None,
+    opensearch_url: str | None,
+    as_json: bool,
+) -> None:
+    """Search the index: file, page and snippet of each hit."""
+    settings = load_settings(work=work, index=index, opensearch_url=opensearch_url)
+    answer = find(services.open_index(settings), settings.index, " ".join(query), size)
+    if as_json:
+        hits = [asdict(replace(hit, snippet=_mark(hit.snippet, "", ""))) for hit in answer.hits]
+        print_json({"total": answer.total, "hits": hits})
+        return
+    click.echo(f"{answer.total} document{'s' if answer.total != 1 else ''} for {' '.join(query)!r}")
+    for hit in answer.hits:
+        _show(hit)
+
+
+def _mark(snippet: str, start: str, end: str) -> str:
+    return snippet.replace(HIT_START, start).replace(HIT_END, end)
+
+
+def _show(hit: Hit) -> None:
+    page = f", page {hit.page}" if hit.page else ""
+    click.echo(f"\n  {click.style(hit.s3_key, bold=True)}{page}  (score {hit.score:.1f})")
+    bold = ("\x1b[1m", "\x1b[0m") if sys.stdout.isatty() else ("«", "»")
+    if hit.snippet:
+        click.echo(f"    {_mark(hit.snippet, *bold)}")
+
+
+@click.command()
+@click.argument("run", required=False)
+@options.work
+@options.as_json
+def status(run: str | None, work: str | None, as_json: bool) -> None:
+    """Show how far RUN is, or the newest run: shards, states, failures."""
+    found = read_status(services.work_store(load_settings(work=work)), run)
+    values = _status_values(found)
+    if as_json:
+        print_json(values)
+        return
+    rows = [(name, value) for name, value in values.items() if not isinstance(value, dict)]
+    rows += [
+        (f"  {name}", value)
+        for group in values.values()
+        if isinstance(group, dict)
+        for name, value in group.items()
+    ]
+    print_table(f"run {found.run.run_id}", ["", ""], rows, numbers=[1])
+
+
+def _status_values(found: RunStatus) -> dict[str, object]:
+    counts = [receipt.counts for receipt in found.receipts]
+    values: dict[str, object] = {
+        "run_id": found.run.run_id,
+        "phase": found.phase,
+        "index": found.run.index,
+        "rows": found.run.rows,
+        "rows_done": sum(count.rows for count in counts),
+        "shards": found.run.shards,
+        "shards_done": len(found.receipts),
+        "pages": sum(count.pages for count in counts),
+        "ocr_pages": sum(count.ocr_pages for count in counts),
+    }
+    if found.summary is not None:
+        values["states"] = {str(state): count for state, count in found.summary.states.items()}
+        values["failures"] = found.summary.failures
+    return values

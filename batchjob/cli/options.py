@@ -1,0 +1,19 @@
+"""Options that several commands share; each sets the setting of its name."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+work: Decorator = click.option(
+    "--work", metavar="PLACE", help="Work folder or s3://bucket/prefix (BATCHJOB_WORK; default .batchjob)."
+)
+index: Decorator = click.option(
+    "--index", metavar="NAME", help="Alias to load into or search (BATCHJOB_INDEX; default documents)."
+)
+opensearch: Decorator = click.option(
+    "--opensearch", "opensearch_url", metavar="URL", help="OpenSearch server (BATCHJOB_OPENSEARCH_URL)."
+)
+as_json: Decorator = click.option("--json", "as_json", is_flag=True, help="One JSON object on the last line.")

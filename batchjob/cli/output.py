@@ -1,0 +1,104 @@
+"""How commands speak: logs, progress, tables, the last JSON line, and errors with their exit codes."""
+
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+import orjson
+import structlog
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from batchjob.errors import BatchjobError, ExitCode
+
+
+def in_batch() -> bool:
+    """Whether this process is a job: then even the last words are a JSON line."""
+    return "AWS_BATCH_JOB_ID" in os.environ
+
+
+def configure_logs() -> None:
+    """JSON lines on standard error, or plain ones on a terminal."""
+    human = sys.stderr.isatty()
+    render: Any = structlog.dev.ConsoleRenderer() if human else structlog.processors.JSONRenderer(_to_json)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _to_json(event: Mapping[str, Any], **_: Any) -> str:
+    return orjson.dumps(event, default=str).decode()
+
+
+def log() -> Any:
+    return structlog.get_logger()
+
+
+def print_json(values: Mapping[str, Any]) -> None:
+    """The one JSON object on the last line of standard output."""
+    sys.stdout.flush()
+    click.echo(orjson.dumps(values).decode())
+
+
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], numbers: Sequence[int] = ()
+) -> None:
+    """A table on standard output; `numbers` are the columns aligned to the right."""
+    table = Table(title=title, title_justify="left")
+    for position, name in enumerate(columns):
+        table.add_column(name, justify="right" if position in numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(click.unstyle(str(cell)) for cell in row))
+    Console(markup=False).print(table)
+
+
+def progress_bar() -> Progress:
+    """A bar on a terminal's standard error; nothing elsewhere."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+        transient=True,
+    )
+
+
+def report_error(error: BatchjobError) -> None:
+    """One or two lines: what happened, to which object, and what to do."""
+    if in_batch():
+        log().error(
+            "stopped", error=str(error), exit_code=int(error.exit_code), cause=getattr(error, "cause", None)
+        )
+    else:
+        click.echo(f"batchjob: {error}", err=True)
+
+
+def report_usage(error: click.ClickException) -> int:
+    hint = ""
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        hint = f" (see `{error.ctx.command_path} --help`)"
+    click.echo(f"batchjob: {error.format_message()}{hint}", err=True)
+    return int(ExitCode.USAGE)

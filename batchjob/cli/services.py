@@ -1,0 +1,82 @@
+"""From settings to the adapters that a command hands to its station."""
+
+import os
+import re
+import secrets
+from functools import lru_cache
+from pathlib import Path
+
+from batchjob.adapters import embedded
+from batchjob.adapters.clock import SystemClock
+from batchjob.adapters.opensearch import OpenSearchIndex
+from batchjob.adapters.stores import open_source, open_store
+from batchjob.errors import UsageError
+from batchjob.ports import Source, Store
+from batchjob.process.fingerprint import extraction_fingerprint
+from batchjob.process.reconcile import Surroundings
+from batchjob.settings import Settings
+
+CLOCK = SystemClock()
+
+
+def work_store(settings: Settings) -> Store:
+    return open_store(settings.work, endpoint=settings.s3_endpoint)
+
+
+def source(settings: Settings, bucket: str) -> Source:
+    return open_source(bucket, endpoint=settings.s3_endpoint)
+
+
+def work_folder(settings: Settings) -> Path | None:
+    """The work folder on this machine; None where the work is in S3."""
+    place = settings.work
+    return None if place.startswith("s3:") else Path(place.removeprefix("file://")).absolute()
+
+
+def surroundings(settings: Settings, run_id: str, work: Store) -> Surroundings:
+    """What a shard's rows are processed with."""
+    place = thumbnails_place(settings)
+    return Surroundings(
+        run_id=run_id,
+        fingerprint=extraction_fingerprint(settings),
+        settings=settings,
+        work=work,
+        thumbnails=open_store(place, endpoint=settings.s3_endpoint),
+        thumbnail_url=lambda key: f"{_as_uri(place)}/{key}",
+        source=lru_cache(maxsize=64)(lambda bucket: source(settings, bucket)),
+        clock=CLOCK,
+    )
+
+
+def thumbnails_place(settings: Settings) -> str:
+    return settings.thumbnails or f"{settings.work.rstrip('/')}/thumbnails"
+
+
+def _as_uri(place: str) -> str:
+    return place.rstrip("/") if "://" in place else Path(place).absolute().as_uri()
+
+
+def open_index(settings: Settings) -> OpenSearchIndex:
+    """The OpenSearch of the settings, or the embedded one that an earlier command kept. Raises UsageError."""
+    if settings.opensearch_url:
+        return OpenSearchIndex(settings.opensearch_url)
+    folder = work_folder(settings)
+    kept = embedded.find_kept(folder) if folder else None
+    if kept is None:
+        raise UsageError(
+            "no search server: give --opensearch URL (BATCHJOB_OPENSEARCH_URL), or keep the embedded one with "
+            "`batchjob local … --keep` in the same work folder"
+        )
+    return OpenSearchIndex(kept.url)
+
+
+def new_writer() -> str:
+    """Who writes: job id, attempt and 8 random hex digits, safe as a part of a key."""
+    job = re.sub(r"[^A-Za-z0-9-]", "-", os.environ.get("AWS_BATCH_JOB_ID", "hand"))
+    attempt = re.sub(r"[^0-9]", "", os.environ.get("AWS_BATCH_JOB_ATTEMPT", "1"))
+    return f"{job}-{attempt}-{secrets.token_hex(4)}"
+
+
+def usable_cpus() -> int:
+    """The CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)

@@ -1,0 +1,146 @@
+"""An array job as local processes: one a shard, with attempts, as Batch would run them."""
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Protocol
+
+from batchjob.local.retry import JobEnd, RetryStrategy
+
+SUPERVISOR = "BATCHJOB_SUPERVISOR"
+"""Names the process without which a job ends: a killed `local` leaves no job behind."""
+PAUSE_SECONDS = 1.0
+KILL_AFTER_SECONDS = 30.0
+"""Batch sends SIGTERM, and SIGKILL 30 s later."""
+
+
+class JobObserver(Protocol):
+    """Told of every line that a job writes to its log, and of every attempt that ends."""
+
+    def log_line(self, line: bytes) -> None: ...
+
+    def attempt_ended(self, job: str, attempt: int, end: JobEnd, again: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job: its `batchjob` arguments, its size as an array (1: a plain job), and what else it is told."""
+
+    name: str
+    arguments: Sequence[str]
+    environment: Mapping[str, str]
+    array_size: int = 1
+
+
+def _job_end(code: int) -> JobEnd:
+    """A signal becomes 128 + its number; a SIGKILL from outside is what the kernel's OOM killer sends."""
+    if code >= 0:
+        return JobEnd(code)
+    reason = "OutOfMemoryError: Container killed due to memory usage" if code == -signal.SIGKILL else ""
+    return JobEnd(128 - code, reason)
+
+
+class LocalJobs:
+    """Runs jobs, at most `parallel` processes at once; leaving the context ends those still running."""
+
+    def __init__(self, parallel: int, observer: JobObserver) -> None:
+        self._parallel = parallel
+        self._observer = observer
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._outputs: dict[int, bytes] = {}
+
+    def run(self, job: Job, strategy: RetryStrategy) -> list[tuple[JobEnd, bytes]]:
+        """Each child's last end and its standard output, in array order."""
+        job_id = f"local-{secrets.token_hex(8)}"
+        with ThreadPoolExecutor(min(self._parallel, job.array_size), thread_name_prefix="job") as pool:
+            futures = [
+                pool.submit(self._attempts, job, strategy, job_id, index) for index in range(job.array_size)
+            ]
+            try:
+                wait(futures, return_when=FIRST_EXCEPTION)
+                return [future.result() for future in futures]
+            finally:
+                self.stop()
+
+    def _attempts(self, job: Job, strategy: RetryStrategy, job_id: str, index: int) -> tuple[JobEnd, bytes]:
+        attempt = 1
+        while True:
+            end, output = self._attempt(job, job_id, index, attempt)
+            again = not self._stopping.is_set() and strategy.retries(end, attempt)
+            name = job.name if job.array_size == 1 else f"{job.name}:{index}"
+            self._observer.attempt_ended(name, attempt, end, again)
+            if not again:
+                return end, output
+            attempt += 1
+            self._stopping.wait(PAUSE_SECONDS)
+
+    def _attempt(self, job: Job, job_id: str, index: int, attempt: int) -> tuple[JobEnd, bytes]:
+        batch = {
+            "AWS_BATCH_JOB_ID": job_id if job.array_size == 1 else f"{job_id}:{index}",
+            "AWS_BATCH_JOB_ATTEMPT": str(attempt),
+            "AWS_BATCH_JQ_NAME": "local",
+            "AWS_BATCH_CE_NAME": "local",
+            SUPERVISOR: str(os.getpid()),
+        }
+        if job.array_size > 1:
+            batch["AWS_BATCH_JOB_ARRAY_INDEX"] = str(index)
+            batch["AWS_BATCH_JOB_ARRAY_SIZE"] = str(job.array_size)
+        process = self._start(job.arguments, {**os.environ, **job.environment, **batch})
+        if process is None:
+            return JobEnd(128 + signal.SIGTERM), b""
+        try:
+            return _job_end(self._follow(process)), self._outputs.pop(process.pid, b"")
+        finally:
+            with self._lock:
+                self._running.discard(process)
+
+    def _start(
+        self, arguments: Sequence[str], environment: Mapping[str, str]
+    ) -> subprocess.Popen[bytes] | None:
+        with self._lock:
+            if self._stopping.is_set():
+                return None
+            process = subprocess.Popen(
+                [sys.executable, "-m", "batchjob", *arguments],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+            self._running.add(process)
+            return process
+
+    def _follow(self, process: subprocess.Popen[bytes]) -> int:
+        reader = threading.Thread(target=self._collect, args=(process,), daemon=True)
+        reader.start()
+        for line in process.stderr or ():
+            self._observer.log_line(line)
+        reader.join()
+        return process.wait()
+
+    def _collect(self, process: subprocess.Popen[bytes]) -> None:
+        self._outputs[process.pid] = process.stdout.read() if process.stdout else b""
+
+    def stop(self) -> None:
+        """Ends what still runs: SIGTERM, and SIGKILL to what is left after 30 s."""
+        self._stopping.set()
+        with self._lock:
+            running = list(self._running)
+        for process in running:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+        for process in running:
+            try:
+                process.wait(KILL_AFTER_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        self._stopping.clear()

@@ -1,0 +1,1 @@
+"""What operators ask: search, the state of a run."""
