@@ -72,7 +72,7 @@ def translate(error: Exception, bucket: str, key: str) -> BatchjobError:
 
 def _refusal(error: ClientError, bucket: str, key: str) -> BatchjobError:
     code, status = error_code(error), error_status(error)
-    message = f"s3://{bucket}/{key}: {code} ({status})"
+    message = f"S3, bucket {bucket!r}, {key!r}: {code} ({status})"
     if code == "NoSuchKey":
         return ObjectMissingError(key, answered_at(error.response, bucket))
     if status == 412:

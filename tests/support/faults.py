@@ -5,6 +5,7 @@ Run once without a plan, count `faults.operations`, then run again with a plan f
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -42,10 +43,8 @@ class Faults:
         kind = self._begin(name)
         if kind is None:
             return action()
-        try:
+        with suppress(BatchjobError):  # A refusal is an answer too, and is lost like any other.
             action()
-        except BatchjobError:
-            pass  # a refusal is an answer too, and it is lost
         if kind == "answer_lost":
             raise TransientError(f"the answer to {name!r} was lost", cause="store_unavailable")
         self._dead = True
@@ -119,6 +118,9 @@ class FaultIndex:
 
     def meta(self, index: str) -> Mapping[str, Any]:
         return self._inner.meta(index)
+
+    def count(self, alias: str) -> int:
+        return self._inner.count(alias)
 
     def refresh(self, index: str) -> None:
         self._inner.refresh(index)
