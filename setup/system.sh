@@ -15,10 +15,13 @@ need() { # need PACKAGE COMMAND...: the package is missing where the command fai
 has_language() { tesseract --list-langs 2>/dev/null | grep -qxE "(script/)?$1"; }
 
 need_python() {
-    python=$(sh "$(dirname "$0")/python.sh" "$python" 2>/dev/null) || {
+    choose="$(dirname "$0")/python.sh"
+    if [ -n "$python" ]; then
+        python=$(sh "$choose" "$python") || exit 64
+    elif ! python=$(sh "$choose" 2>/dev/null); then
         missing="$missing python3 python3-venv"
         return
-    }
+    fi
     version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     need "python$version-venv" "$python" -c 'import ensurepip, venv'
 }
@@ -46,15 +49,17 @@ if [ "$(id -u)" != 0 ]; then
         echo "Please have these packages installed (neither root nor sudo here): apt-get install$missing" >&2
         exit 64
     fi
-    root="sudo env"
+    root=sudo
 fi
-echo "Installing:$missing"
-# shellcheck disable=SC2086 # lists of words
-{
-    $root ${root:+DEBIAN_FRONTEND=noninteractive} apt-get -q -o Dpkg::Use-Pty=0 update </dev/null &&
-        DEBIAN_FRONTEND=noninteractive $root ${root:+DEBIAN_FRONTEND=noninteractive} \
-            apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends $missing </dev/null
-} || {
-    echo "apt-get could not install:$missing. See its message above." >&2
+echo "Installing system packages:$missing"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# shellcheck disable=SC2086 # both are lists of words
+if ! {
+    $root apt-get update &&
+        $root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
+} </dev/null >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    echo "apt-get could not install:$missing. Its last words are above." >&2
     exit 75
-}
+fi
