@@ -36,9 +36,9 @@ check: setup-test ## format, lint, types, import contracts
 bench: setup-test ## measure throughput
 	$(BIN)/python tests/bench/run.py
 
-lock: setup-test ## bring both lock files up to date
-	$(LOCK) --upgrade --output-file requirements.lock
-	$(LOCK) --upgrade --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+lock: setup-test ## bring the lock files in step with setup.cfg (UPGRADE=--upgrade: newest versions)
+	$(LOCK) $(UPGRADE) --output-file requirements.lock
+	$(LOCK) $(UPGRADE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 
 opensearch: setup-node ## build and start a real OpenSearch node without Docker (NODE_PORT=9200)
 	@$(NODE) start --port $(NODE_PORT)
