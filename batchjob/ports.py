@@ -148,6 +148,10 @@ class ManageIndex(Protocol):
         """The `_meta` object of the mapping."""
         ...
 
+    def count(self, alias: str) -> int:
+        """How many documents the alias shows."""
+        ...
+
     def refresh(self, index: str) -> None: ...
 
 

@@ -1,5 +1,7 @@
 """Every setting, its default and its unit; environment variables are the names here with `BATCHJOB_` before."""
 
+import difflib
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,12 +11,17 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from batchjob.errors import UsageError
 
 MIB = 1024 * 1024
+PREFIX = "BATCHJOB_"
+NOT_SETTINGS = frozenset({"BATCHJOB_SUPERVISOR"})
+"""Variables that `local` sets for its jobs."""
 
 
 class Settings(BaseSettings):
     """Read once by the command line and handed down; nothing else looks at the environment."""
 
-    model_config = SettingsConfigDict(env_prefix="BATCHJOB_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="forbid", frozen=True, use_attribute_docstrings=True
+    )
 
     work: str = ".batchjob"
     """Work folder or `s3://bucket/prefix`: runs, cache, inbox."""
@@ -23,6 +30,7 @@ class Settings(BaseSettings):
     scratch: Path | None = None
     """Folder for temporary files; without it the system's temporary folder."""
     opensearch_url: str | None = None
+    """OpenSearch server, `https://host:9200`; without it `local` starts an embedded one."""
     index: str = "documents"
     """The alias that searches ask and runs load."""
     s3_endpoint: str | None = None
@@ -35,9 +43,11 @@ class Settings(BaseSettings):
     ocr_languages_vertical: str = "Japanese_vert"
     """Tried where horizontal reading gives little confidence; empty to leave it out."""
     ocr_dpi: Annotated[int, Field(ge=72, le=600)] = 200
+    """Resolution at which pages are read, in dots per inch."""
     max_bytes: Annotated[int, Field(ge=1)] = 2048 * MIB
     """Largest document, in bytes."""
     max_pages: Annotated[int, Field(ge=1)] = 5000
+    """Pages read of a document."""
     max_pixels: Annotated[int, Field(ge=1)] = 200_000_000
     """Largest image, in pixels."""
     max_content_bytes: Annotated[int, Field(ge=1024)] = 5 * MIB
@@ -54,9 +64,20 @@ class Settings(BaseSettings):
 
 def load_settings(**given: object) -> Settings:
     """Settings from the environment, with the values of the command line over them. Raises UsageError."""
+    _check_names()
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
-        name = "BATCHJOB_" + "_".join(str(part) for part in first["loc"]).upper()
-        raise UsageError(f"{name}: {first['msg']}; see the settings in docs/settings.md") from None
+        name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
+        raise UsageError(f"{name}: {first['msg']}; docs/settings.md has all settings") from None
+
+
+def _check_names() -> None:
+    """A mistyped variable would otherwise be passed over in silence."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | NOT_SETTINGS
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {close[0]}?" if close else "docs/settings.md has all settings"
+            raise UsageError(f"no setting {name}: {hint}")

@@ -144,6 +144,9 @@ class OpenSearchIndex:
         meta: Mapping[str, Any] = answer[index]["mappings"].get("_meta", {})
         return meta
 
+    def count(self, alias: str) -> int:
+        return int(self._ask("GET", f"/{alias}/_count")["count"])
+
     def refresh(self, index: str) -> None:
         self._ask("POST", f"/{index}/_refresh")
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 import orjson
 import structlog
+from rich import box
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -64,7 +65,7 @@ def print_table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], numbers: Sequence[int] = ()
 ) -> None:
     """A table on standard output; `numbers` are the columns aligned to the right."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", show_header=any(columns), box=box.SIMPLE_HEAD)
     for position, name in enumerate(columns):
         table.add_column(name, justify="right" if position in numbers else "left", overflow="fold")
     for row in rows:

@@ -127,10 +127,15 @@ def _show_shard(receipt: Receipt, as_json: bool) -> None:
 
 @click.command()
 @click.argument("run")
+@click.option(
+    "--allow-deletes", is_flag=True, help="Load a run that deletes more than 1,000 documents and 5 %."
+)
 @options.work
 @options.opensearch
 @options.as_json
-def reduce(run: str, work: str | None, opensearch_url: str | None, as_json: bool) -> None:
+def reduce(
+    run: str, allow_deletes: bool, work: str | None, opensearch_url: str | None, as_json: bool
+) -> None:
     """Load RUN into OpenSearch and finish it.
 
     Goes on from the checkpoint of an earlier attempt. A finished run is left as it is.

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from batchjob.errors import TransientError
+from batchjob.errors import TransientError, UsageError
 from batchjob.ports import BulkLoad, Clock, ManageIndex, ReadDocuments, Store
 from batchjob.records import RunInfo, Summary
 from batchjob.reduce.checkpoint import CheckpointFile
@@ -22,12 +22,17 @@ class ReduceIndex(BulkLoad, ReadDocuments, ManageIndex, Protocol):
     """The verbs a reducer needs."""
 
 
+DELETIONS_ALLOWED = 1000
+DELETION_SHARE_ALLOWED = 0.05
+
+
 @dataclass(frozen=True, slots=True)
 class ReduceJob:
-    """Which run this process loads, and under which writer's name it holds the checkpoint."""
+    """Which run this process loads, under which writer's name, and whether it may delete much."""
 
     run: RunInfo
     writer: str
+    allow_deletes: bool = False
 
 
 def reduce_run(job: ReduceJob, store: Store, index: ReduceIndex, clock: Clock, observer: Observer) -> Summary:
@@ -42,6 +47,8 @@ def reduce_run(job: ReduceJob, store: Store, index: ReduceIndex, clock: Clock, o
     run = job.run
     receipts = read_receipts(store, run)
     name = ensure_index(index, run.index, run.fingerprint)
+    if not job.allow_deletes:
+        _check_deletions(run, sum(receipt.counts.deletions for receipt in receipts), index)
     checkpoint = CheckpointFile.take_over(store, run.run_id, job.writer)
     bodies = items(receipts)
     for _ in range(PASSES):
@@ -60,3 +67,15 @@ def reduce_run(job: ReduceJob, store: Store, index: ReduceIndex, clock: Clock, o
         f"({', '.join(missing[:3])}): look at the cluster's health, then reduce again",
         cause="verification",
     )
+
+
+def _check_deletions(run: RunInfo, deletions: int, index: ManageIndex) -> None:
+    """A source that went away must not empty the index (invariant 3). Raises UsageError."""
+    if deletions <= DELETIONS_ALLOWED:
+        return
+    limit = max(DELETIONS_ALLOWED, int(index.count(run.index) * DELETION_SHARE_ALLOWED))
+    if deletions > limit:
+        raise UsageError(
+            f"run {run.run_id} would delete {deletions} documents, more than {limit}: look whether the source is whole, "
+            f"then reduce with --allow-deletes"
+        )
