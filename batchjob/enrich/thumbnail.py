@@ -7,7 +7,7 @@ from PIL import Image
 MAX_WIDTH = 800
 MAX_HEIGHT = 1600
 MAX_BYTES = 120_000
-_QUALITIES = (80, 70, 60, 50, 40, 30)
+_QUALITIES = (70, 60, 50, 40, 30)
 
 
 def encode(image: Image.Image) -> bytes:

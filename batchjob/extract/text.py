@@ -3,19 +3,14 @@
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import cache
+from itertools import pairwise
 
-_LETTERS = "々〆〇ぁ-ゟ゠-ヿㇰ-ㇿ㐀-䶿一-鿿豈-\ufaffｦ-ﾟ"
-_MARKS = "、-〃〈-〟！-／：-＠［-｀｛-･"
 # PDFium's marks for a hyphen at the end of a line: the word goes on.
 _HYPHEN = re.compile("[\x02\ufffe](?:\r\n|[\r\n])?")
 _LINE_BREAK = re.compile("\r\n|[\r\f\v\x1c-\x1e\x85\u2028\u2029]")
-_UNWANTED = re.compile(
-    "[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\uffff"
-    + "".join(chr(plane * 0x10000 + 0xFFFE) + chr(plane * 0x10000 + 0xFFFF) for plane in range(1, 17))
-    + "]"
-)
+_UNWANTED = re.compile("[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\uffff]")
 _BLANKS = re.compile("[\t \u00a0]+")
-_OCR_SPACE = re.compile(f"(?<=[{_LETTERS}{_MARKS}]) (?=[{_LETTERS}{_MARKS}])")
 _EMPTY_LINES = re.compile("\n{3,}")
 
 
@@ -41,7 +36,7 @@ def merge_ocr(layer: str, lines: Iterable[tuple[str, float]]) -> str:
     """The text layer, then those recognised lines (text, confidence) that it does not hold already."""
     known = _compact(layer)
     added = [text for text, confidence in lines if confidence >= _SURE and _is_new(_compact(text), known)]
-    return "\n".join([layer, "", *added]).strip() if added else layer
+    return clean("\n".join([layer, "", *added])) if added else layer
 
 
 _SURE = 60.0
@@ -65,7 +60,14 @@ def _clean_once(text: str, ocr: bool) -> str:
 
 def _clean_blanks(line: str, ocr: bool) -> str:
     line = _BLANKS.sub(lambda run: " " if len(run[0]) == 1 else "  ", line).strip(" ").rstrip()
-    return _OCR_SPACE.sub("", line) if ocr else line
+    return _ocr_space().sub("", line) if ocr else line
+
+
+@cache
+def _ocr_space() -> re.Pattern[str]:
+    """Compiled when first used: large classes of characters take milliseconds, which each parse child would pay."""
+    japanese = "".join(f"{chr(low)}-{chr(high)}" for low, high in (*_LETTERS, *_MARKS))
+    return re.compile(f"(?<=[{japanese}]) (?=[{japanese}])")
 
 
 # Joining. A line goes on in the next one when it ends inside a sentence and fills its column.
@@ -77,9 +79,30 @@ _NARROWEST = 24
 """Columns (a Japanese character takes two) of the narrowest line that is joined; below are names and cells."""
 _TABLE_CELLS = 3
 
-_ENDS_INSIDE = re.compile(f"[{_LETTERS}、，]\\Z")
-_GOES_ON = re.compile(f"[{_LETTERS}「『（〈《【]")
+_LETTERS = (
+    (0x3005, 0x3007),
+    (0x3041, 0x3096),
+    (0x3099, 0x309F),
+    (0x30A0, 0x30FF),
+    (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0xFF66, 0xFF9F),
+)
+"""Kana, ideographs and the marks inside words."""
+_MARKS = (
+    (0x3001, 0x3003),
+    (0x3008, 0x301F),
+    (0xFF01, 0xFF0F),
+    (0xFF1A, 0xFF20),
+    (0xFF3B, 0xFF40),
+    (0xFF5B, 0xFF65),
+)
+_COMMAS = "、，"
+_OPENING = "「『（〈《【"
 _GOES_ON_IN_LATIN = re.compile("[A-Za-z0-9]")
+_ENDS_ADDRESS = re.compile("(?:御中|様|殿|各位)\\Z")
 _ENDS_ON_PARTICLE = re.compile("[ぁ-ゖ、，]\\Z")
 _WIDE = re.compile("[^\x00-\u2e7f]")
 _GAP = re.compile("  |\u3000")
@@ -109,7 +132,7 @@ def _join_paragraphs(lines: list[str]) -> list[str]:
 def _filled(lines: list[str]) -> list[bool]:
     widths = [len(line) + len(_WIDE.findall(line)) for line in lines]
     block = [0]
-    for above, below in zip(lines, lines[1:], strict=False):
+    for above, below in pairwise(lines):
         block.append(block[-1] + (not above or not below))
     filled = []
     for index, width in enumerate(widths):
@@ -121,13 +144,21 @@ def _filled(lines: list[str]) -> list[bool]:
 
 def _runs_on(line: str, following: str) -> bool:
     """Whether a filled line's sentence goes on in the following one."""
-    if not _ENDS_INSIDE.search(line) or _ITEM.match(following) or _GAP.search(line) or _GAP.search(following):
+    if not line or not following or not (_is_letter(line[-1]) or line[-1] in _COMMAS):
+        return False
+    if _ENDS_ADDRESS.search(line):
+        return False
+    if _ITEM.match(following) or _GAP.search(line) or _GAP.search(following):
         return False
     if _cells(line) >= _TABLE_CELLS and _cells(line) == _cells(following):
         return False
     if _GOES_ON_IN_LATIN.match(following):
         return _ENDS_ON_PARTICLE.search(line) is not None
-    return _GOES_ON.match(following) is not None
+    return _is_letter(following[0]) or following[0] in _OPENING
+
+
+def _is_letter(character: str) -> bool:
+    return any(low <= ord(character) <= high for low, high in _LETTERS)
 
 
 def _cells(line: str) -> int:

@@ -1,13 +1,27 @@
-"""Prepares a page image for recognition: evens out the light and the paper's colour."""
+"""Prepares a page image for recognition: evens out the light, turns the lines level, softens bitonal steps."""
 
-from PIL import Image, ImageFilter, ImageMath
+from itertools import pairwise
 
+from PIL import Image, ImageFilter, ImageMath, ImageOps
+
+_BITONAL_SHARE = 0.01
+"""Share of pixels that are neither black nor white up to which a page counts as bitonal."""
+_SOFTENING = 0.8
+"""Standard deviation in pixels; recognition was trained on gray edges."""
 _SHRINK = 8
 """The background is estimated at an eighth of the size: strokes vanish, light stays."""
 _EVEN = 12
 """Gray levels that the background may vary before it is worth evening out."""
 _DARKEST = 32
 """A darker background is no paper."""
+
+
+def prepare(gray: Image.Image) -> Image.Image:
+    """The page as engines read it best."""
+    levels = gray.histogram()
+    if sum(levels[32:224]) <= _BITONAL_SHARE * sum(levels):
+        return straighten(gray).filter(ImageFilter.GaussianBlur(_SOFTENING))
+    return straighten(even_light(gray))
 
 
 def even_light(gray: Image.Image) -> Image.Image:
@@ -28,3 +42,30 @@ def even_light(gray: Image.Image) -> Image.Image:
         background=background,
     )
     return evened
+
+
+_SKEW_SHRINK = 4
+_STEPS = tuple(step * 0.5 for step in range(-6, 7))  # degrees
+_FINE_STEPS = tuple(step * 0.125 for step in range(-3, 4))
+_LEVEL = 0.5
+"""Degrees up to which turning gains nothing."""
+
+
+def straighten(gray: Image.Image) -> Image.Image:
+    """Turns a page whose lines are up to 3° off so that they are level.
+
+    The angle is the one at which rows of pixels differ most: text rows against the gaps between them
+    (projection profile, after Postl).
+    """
+    ink = ImageOps.invert(gray.reduce(_SKEW_SHRINK))
+    coarse = max(_STEPS, key=lambda angle: _contrast_of_rows(ink, angle))
+    angle = max((coarse + step for step in _FINE_STEPS), key=lambda angle: _contrast_of_rows(ink, angle))
+    if abs(angle) <= _LEVEL:
+        return gray
+    return gray.rotate(angle, Image.Resampling.BICUBIC, fillcolor=255)
+
+
+def _contrast_of_rows(ink: Image.Image, angle: float) -> int:
+    turned = ink.rotate(angle, Image.Resampling.BILINEAR)
+    rows = turned.resize((1, turned.height), Image.Resampling.BOX).tobytes()
+    return sum((above - below) ** 2 for above, below in pairwise(rows))

@@ -10,7 +10,7 @@ from PIL import Image
 from pytesseract.pytesseract import run_tesseract
 
 from batchjob.ocr.engine import OcrError, OcrLine, OcrPage
-from batchjob.ocr.prepare import even_light
+from batchjob.ocr.prepare import prepare
 
 GOOD_CONFIDENCE = 60.0
 """Below it a page is perhaps turned or written vertically: upright pages gave 72–92, others 12–33."""
@@ -31,7 +31,7 @@ class TesseractEngine:
     def recognise(self, image: Path, dpi: int) -> OcrPage:
         """Reads the page upright; where that gives little confidence, turned and vertically as well."""
         with Image.open(image) as opened:
-            page = even_light(opened.convert("L"))
+            page = prepare(opened.convert("L"))
         page.save(image)
         best = self._read(image, dpi, self._languages, _HORIZONTAL)
         if best.confidence >= GOOD_CONFIDENCE:
