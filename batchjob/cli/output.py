@@ -30,7 +30,8 @@ def in_batch() -> bool:
 
 
 def configure_logs() -> None:
-    """JSON lines on standard error, or plain ones on a terminal."""
+    """JSON lines on standard error, or plain ones on a terminal; libraries' own warnings become our errors."""
+    logging.basicConfig(handlers=[logging.NullHandler()])
     human = sys.stderr.isatty()
     render: Any = structlog.dev.ConsoleRenderer() if human else structlog.processors.JSONRenderer(_to_json)
     structlog.configure(

@@ -31,6 +31,7 @@ def scanned_page(text: str) -> bytes:
 
 def write_folder(root: Path, files: dict[str, bytes], *, marker: bool = True) -> str:
     """Writes files below `root` and returns the bucket that names it."""
+    root.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,242 @@
+"""The reducer on a real OpenSearch node: final states, what stops it, and who may go on."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import opensearchpy
+import pytest
+
+from batchjob import layout
+from batchjob.adapters.opensearch import OpenSearchIndex
+from batchjob.errors import FencedError, MachineError, TransientError, UsageError
+from batchjob.records import Checkpoint, FinalState, ManifestRow, RunInfo, manifest_from_parquet
+from batchjob.reduce import bulk
+from batchjob.reduce.bulk import Operation, deliver, join_operations
+from batchjob.reduce.checkpoint import CheckpointFile
+from batchjob.reduce.mapping import check_meta, index_body
+from tests.support.documents import text_pdf, write_folder
+from tests.support.faults import FaultPlan, Faults, SimulatedCrash
+from tests.support.pipeline import FINGERPRINT, Pipeline
+from tests.support.servers import unique_name
+
+GOOD = text_pdf("a good document")
+
+
+@pytest.fixture
+def client(opensearch_url: str) -> Iterator[opensearchpy.OpenSearch]:
+    with opensearchpy.OpenSearch(opensearch_url, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+def index(opensearch_url: str) -> Iterator[OpenSearchIndex]:
+    index = OpenSearchIndex(opensearch_url)
+    yield index
+    index.close()
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path, index: OpenSearchIndex) -> Pipeline:
+    return Pipeline(tmp_path / "run", index, unique_name("alias"))
+
+
+def frozen(pipeline: Pipeline, files: dict[str, bytes], *more: str, marker: bool = True) -> RunInfo:
+    bucket = write_folder(pipeline.folder / "source", files, marker=marker)
+    return pipeline.freeze([ManifestRow(bucket, name) for name in (*files, *more)], 1)
+
+
+def states(pipeline: Pipeline, run: RunInfo) -> dict[str, FinalState]:
+    return {outcome.key: outcome.state for outcome in pipeline.outcomes(run)}
+
+
+def shown(client: opensearchpy.OpenSearch, alias: str) -> dict[str, Any]:
+    hits = client.search(index=alias, body={"query": {"match_all": {}}, "size": 100})["hits"]["hits"]
+    return {hit["_source"]["s3_key"]: hit["_source"] for hit in hits}
+
+
+def test_the_alias_hides_what_was_deleted(pipeline: Pipeline, client: opensearchpy.OpenSearch) -> None:
+    run = frozen(pipeline, {"kept.pdf": GOOD, "leaves.pdf": GOOD})
+    pipeline.run(run)
+    assert set(shown(client, pipeline.alias)) == {"kept.pdf", "leaves.pdf"}
+    (pipeline.folder / "source" / "leaves.pdf").unlink()
+    pipeline.run(again := pipeline.freeze([ManifestRow(row, "leaves.pdf") for row in [bucket(pipeline)]], 1))
+    assert states(pipeline, again) == {"leaves.pdf": FinalState.DELETED}
+    assert set(shown(client, pipeline.alias)) == {"kept.pdf"}
+
+
+def bucket(pipeline: Pipeline) -> str:
+    return (pipeline.folder / "source").resolve().as_uri()
+
+
+def test_an_absent_file_without_the_marker_is_no_deletion(pipeline: Pipeline) -> None:
+    run = frozen(pipeline, {"kept.pdf": GOOD}, "unmounted.pdf", marker=False)
+    pipeline.run(run)
+    assert states(pipeline, run) == {"kept.pdf": FinalState.INDEXED, "unmounted.pdf": FinalState.REQUEUED}
+    with pipeline.store.open(layout.retry_segment(run.run_id, 0)) as opened:
+        [row] = manifest_from_parquet(opened.body.read())
+    assert (row.key, row.attempt) == ("unmounted.pdf", 2)
+    assert row.not_before is not None
+
+
+def test_the_third_attempt_is_the_last(pipeline: Pipeline) -> None:
+    source = write_folder(pipeline.folder / "source", {}, marker=False)
+    run = pipeline.freeze([ManifestRow(source, "unmounted.pdf", attempt=3)], 1)
+    pipeline.run(run)
+    assert states(pipeline, run) == {"unmounted.pdf": FinalState.FAILED}
+    assert not list(pipeline.store.list("inbox/"))
+    with pipeline.store.open(layout.quarantined_rows(run.run_id, 0)) as opened:
+        assert [row.key for row in manifest_from_parquet(opened.body.read())] == ["unmounted.pdf"]
+
+
+def test_a_failure_never_replaces_a_good_document_of_the_same_etag(
+    pipeline: Pipeline, client: opensearchpy.OpenSearch
+) -> None:
+    pipeline.run(frozen(pipeline, {"report.pdf": GOOD}))
+    strict = Pipeline(pipeline.folder, pipeline.index, pipeline.alias)
+    strict.settings = strict.settings.model_copy(update={"max_bytes": 10})
+    run = strict.freeze([ManifestRow(bucket(pipeline), "report.pdf")], 1)
+    strict.run(run)
+    assert states(pipeline, run) == {"report.pdf": FinalState.KEPT_PREVIOUS}
+    assert "a good document" in shown(client, pipeline.alias)["report.pdf"]["content"]
+
+
+def test_a_failure_replaces_the_document_of_other_content(
+    pipeline: Pipeline, client: opensearchpy.OpenSearch
+) -> None:
+    pipeline.run(frozen(pipeline, {"report.pdf": GOOD}))
+    run = frozen(pipeline, {"report.pdf": b"%PDF-1.7 and then nothing"})
+    pipeline.run(run)
+    assert states(pipeline, run) == {"report.pdf": FinalState.FAILED}
+    assert shown(client, pipeline.alias)["report.pdf"]["extraction"]["error"]["category"] == "corrupt"
+
+
+def rejecting_index(client: opensearchpy.OpenSearch, alias: str) -> str:
+    """An index whose mapping refuses the documents of one department."""
+    body = index_body(alias, FINGERPRINT)
+    body["settings"]["index"]["number_of_replicas"] = 0
+    body["mappings"]["properties"] = body["mappings"]["properties"] | {"project": {"type": "integer"}}
+    name = f"{alias}-000001"
+    client.indices.create(index=name, body=body)
+    return name
+
+
+def test_a_documents_own_400_is_rejected_with_its_cause(
+    pipeline: Pipeline, client: opensearchpy.OpenSearch
+) -> None:
+    rejecting_index(client, pipeline.alias)
+    source = write_folder(pipeline.folder / "source", {"good.pdf": GOOD, "refused.pdf": GOOD})
+    rows = [ManifestRow(source, "good.pdf", project="7"), ManifestRow(source, "refused.pdf", project="x")]
+    run = pipeline.freeze(rows, 1)
+    summary = pipeline.run(run)
+    assert states(pipeline, run) == {"good.pdf": FinalState.INDEXED, "refused.pdf": FinalState.REJECTED}
+    assert sum(summary.states.values()) == summary.rows
+    with pipeline.store.open(layout.rejected(run.run_id, 0, "part-00000")) as opened:
+        text = opened.body.read().decode()
+    assert "refused.pdf" in text
+    assert "project" in text
+    assert "good.pdf" not in text
+
+
+def test_a_write_block_stops_the_run_with_the_checkpoint_unmoved(
+    pipeline: Pipeline, client: opensearchpy.OpenSearch
+) -> None:
+    pipeline.run(frozen(pipeline, {"first.pdf": GOOD}))
+    run = frozen(pipeline, {"second.pdf": GOOD})
+    name = f"{pipeline.alias}-000001"
+    client.indices.put_settings(index=name, body={"index.blocks.write": True})
+    with pytest.raises(MachineError, match="block"):
+        pipeline.run(run)
+    assert checkpoint(pipeline, run).prefix == 0
+    assert not list(pipeline.store.list(f"runs/{run.run_id}/rejected/"))
+    client.indices.put_settings(index=name, body={"index.blocks.write": False})
+    pipeline.run(run)
+    assert "second.pdf" in shown(client, pipeline.alias)
+
+
+def checkpoint(pipeline: Pipeline, run: RunInfo) -> Checkpoint:
+    with pipeline.store.open(layout.checkpoint(run.run_id)) as opened:
+        return Checkpoint.model_validate_json(opened.body.read())
+
+
+def test_a_deleted_index_is_no_rejection(pipeline: Pipeline, client: opensearchpy.OpenSearch) -> None:
+    pipeline.run(frozen(pipeline, {"first.pdf": GOOD}))
+    client.indices.delete(index=f"{pipeline.alias}-000001")
+    body = join_operations([Operation(b'{"index":{"_id":"1"}}', b"{}")])
+    with pytest.raises(UsageError, match="no alias"):
+        deliver(pipeline.index, pipeline.alias, body)
+
+
+def test_a_reducer_that_was_taken_over_stops(pipeline: Pipeline) -> None:
+    run = frozen(pipeline, {"first.pdf": GOOD})
+    old = CheckpointFile.take_over(pipeline.store, run.run_id, "old")
+    new = CheckpointFile.take_over(pipeline.store, run.run_id, "new")
+    with pytest.raises(FencedError):
+        old.advance([0], [], 1, 0)
+    new.advance([0], [], 1, 0)
+    assert (checkpoint(pipeline, run).epoch, checkpoint(pipeline, run).prefix) == (2, 1)
+
+
+def test_an_alias_that_moved_is_loaded_again(pipeline: Pipeline, client: opensearchpy.OpenSearch) -> None:
+    pipeline.run(frozen(pipeline, {"first.pdf": GOOD}))
+    other = pipeline.freeze([ManifestRow(bucket(pipeline), "first.pdf")], 1)
+    pipeline.process(other, 0)
+    checkpointed = 3  # create the checkpoint, bulk, advance
+    with pytest.raises(SimulatedCrash):
+        pipeline.reduce(other, Faults(FaultPlan(checkpointed, "crash_after")))
+    assert checkpoint(pipeline, other).prefix == 1
+    moved = index_body(pipeline.alias, FINGERPRINT)
+    moved.pop("aliases")
+    client.indices.create(index=f"{pipeline.alias}-000002", body=moved)
+    actions = [
+        {"remove": {"index": f"{pipeline.alias}-000001", "alias": pipeline.alias}},
+        {"add": {"index": f"{pipeline.alias}-000002", "alias": pipeline.alias}},
+    ]
+    client.indices.update_aliases(body={"actions": actions})
+    pipeline.run(other)
+    assert set(shown(client, pipeline.alias)) == {"first.pdf"}
+
+
+def test_an_index_filled_under_other_settings_is_refused(pipeline: Pipeline) -> None:
+    run = frozen(pipeline, {"first.pdf": GOOD})
+    pipeline.run(run)
+    other = run.model_copy(update={"fingerprint": "another", "index": pipeline.alias})
+    with pytest.raises(UsageError, match="--index NAME"):
+        check_meta("name", {"extraction": FINGERPRINT, "mapping": 1}, other.fingerprint)
+
+
+def test_reducing_before_every_shard_is_processed_says_which_are_missing(pipeline: Pipeline) -> None:
+    source = write_folder(pipeline.folder / "source", {"a.pdf": GOOD, "b.pdf": GOOD})
+    run = pipeline.freeze([ManifestRow(source, "a.pdf"), ManifestRow(source, "b.pdf")], 2)
+    pipeline.process(run, 0)
+    with pytest.raises(TransientError, match=r"1 of 2 shards are not processed yet \(1\)"):
+        pipeline.reduce(run)
+
+
+def test_a_damaged_part_is_never_loaded(pipeline: Pipeline) -> None:
+    run = frozen(pipeline, {"first.pdf": GOOD})
+    pipeline.process(run, 0)
+    [part] = [meta.key for meta in pipeline.store.list(f"runs/{run.run_id}/bulk/")]
+    pipeline.store.put(part, b"damaged")
+    with pytest.raises(TransientError, match="checksum"):
+        pipeline.reduce(run)
+
+
+def test_a_run_that_would_empty_the_index_waits_for_a_word(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batchjob.reduce.run.DELETIONS_ALLOWED", 1)
+    run = frozen(pipeline, {"kept.pdf": GOOD}, "gone-1.pdf", "gone-2.pdf")
+    with pytest.raises(UsageError, match="--allow-deletes"):
+        pipeline.run(run)
+    assert pipeline.reduce(run, allow_deletes=True).states[FinalState.DELETED] == 2
+
+
+def test_no_server_ends_within_the_time_for_retries(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "RETRY_SECONDS", 0.5)
+    nobody = OpenSearchIndex("http://127.0.0.1:9", timeout=1)
+    body = join_operations([Operation(b'{"index":{"_id":"1"}}', b"{}")])
+    with pytest.raises(TransientError, match="does not answer"):
+        deliver(nobody, pipeline.alias, body)
