@@ -110,11 +110,10 @@ def prepare(image: Image.Image, dpi: int) -> tuple[Image.Image, int]:
     width, height = image.size
     factor = min(dpi / across, _MOST_ENLARGED)
     size = (max(round(width * factor), 1), max(round(height * factor * across / down), 1))
-    if factor < 1:
-        image.draft("L", (width, height) if factor > 1 / 2 else size)
+    image.draft("L", size)
     gray = to_gray(ImageOps.exif_transpose(image))
-    if gray.size != image.size:
-        size = (size[1], size[0]) if _is_turned(image) else size
+    if _is_turned(image):
+        size = (size[1], size[0])
     if abs(factor - 1) > 0.1 or across != down:
         gray = gray.resize(size, Image.Resampling.BICUBIC if factor > 1 else Image.Resampling.LANCZOS)
         return gray, round(across * factor)

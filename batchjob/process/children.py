@@ -18,6 +18,8 @@ import psutil
 
 TICK = 0.1
 """Seconds between two looks at a child's memory."""
+_SCAN = 0.4
+"""Seconds between two looks for processes below it, which means reading all of /proc."""
 _GRACE = 2.0
 """Seconds that a pipe may stay open after its process group was killed."""
 _CHUNK = 65536
@@ -107,7 +109,7 @@ class _Child:
         self._line = bytearray()
         self._stderr = bytearray()
         self._received = 0
-        self._started = self._last_line = self._last_look = time.monotonic()
+        self._started = self._last_line = self._last_look = self._last_scan = time.monotonic()
         self._stopped: ChildEnd | None = None
         self._selector = selectors.DefaultSelector()
         for stream, take in ((process.stdout, self._take_output), (process.stderr, self._take_message)):
@@ -156,6 +158,8 @@ class _Child:
             self._stop(Ending.OUTPUT, f"it wrote more than {_mib(self._limits.output)}")
             return
         self._line += data
+        if b"\n" not in data:
+            return
         *lines, rest = self._line.split(b"\n")
         self._line = bytearray(rest)
         for line in lines:
@@ -195,7 +199,9 @@ class _Child:
         """Resident bytes of the child and all below it; remembers those, since some may leave the group."""
         try:
             leader = psutil.Process(self._process.pid)
-            self._descendants.update(leader.children(recursive=True))
+            if self._last_look - self._last_scan >= _SCAN:
+                self._last_scan = self._last_look
+                self._descendants.update(leader.children(recursive=True))
             return sum(_resident(process) for process in (leader, *self._descendants))
         except psutil.Error:
             return 0
