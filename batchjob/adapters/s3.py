@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -38,6 +39,7 @@ READ_SECONDS = 60
 CONNECTIONS = 32
 
 
+@lru_cache
 def s3_client(endpoint: str | None) -> "S3Client":
     """A client for AWS, or for an S3-compatible server at `endpoint`; region and credentials as AWS tools do.
 

@@ -1,19 +1,17 @@
 """From the names that people write to the store or source behind them."""
 
 import os
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from batchjob.adapters.folder import FolderStore
-from batchjob.adapters.s3 import S3Store, s3_client
 from batchjob.adapters.source_folder import SourceFolder
 from batchjob.errors import UsageError
 from batchjob.ports import Source, Store
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+    from batchjob.adapters.s3 import S3Store
 
 
 def open_store(place: str, *, endpoint: str | None) -> Store:
@@ -24,7 +22,7 @@ def open_store(place: str, *, endpoint: str | None) -> Store:
         bucket, _, prefix = place.removeprefix("s3://").partition("/")
         if not place.startswith("s3://") or not bucket:
             raise UsageError(f"{place!r} names no bucket; write s3://bucket/prefix")
-        return S3Store(_client(endpoint), bucket, prefix)
+        return _s3(endpoint, bucket, prefix)
     if "://" in place:
         raise UsageError(f"{place!r}: a store is a folder, file:///folder or s3://bucket/prefix")
     if not place:
@@ -38,12 +36,14 @@ def open_source(bucket: str, *, endpoint: str | None) -> Source:
         return SourceFolder(_path(bucket))
     if not bucket or "/" in bucket:
         raise UsageError(f"{bucket!r} is neither a bucket's name nor file:///folder")
-    return S3Store(_client(endpoint), bucket)
+    return _s3(endpoint, bucket)
 
 
-@lru_cache
-def _client(endpoint: str | None) -> "S3Client":
-    return s3_client(endpoint)
+def _s3(endpoint: str | None, bucket: str, prefix: str = "") -> "S3Store":
+    """boto3 takes 0.2 s to import, which work in a folder need not wait for."""
+    from batchjob.adapters.s3 import S3Store, s3_client
+
+    return S3Store(s3_client(endpoint), bucket, prefix)
 
 
 def _path(uri: str) -> Path:

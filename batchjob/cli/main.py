@@ -63,7 +63,7 @@ def main() -> NoReturn:
         end_with_parent(int(supervisor))
     configure_logs()
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="batchjob", standalone_mode=False)
         sys.stdout.flush()
     except BatchjobError as error:
         report_error(error)

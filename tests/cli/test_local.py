@@ -1,0 +1,126 @@
+"""`local` on folders and buckets: what it finds, what it leaves running, and how it dies."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from batchjob.adapters import embedded
+from batchjob.adapters.opensearch import OpenSearchIndex
+from batchjob.operate.search import find
+from tests.support.command import batchjob, environment, left_behind, start
+from tests.support.documents import scanned_page, text_pdf, write_folder
+from tests.support.servers import S3Server, unique_name
+
+ODD_NAME = "sub folder/報告 50% + α.pdf"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "documents"
+    files = {"one.pdf": text_pdf("a distinctive sentence"), ODD_NAME: text_pdf("another one"), "notes.txt": b"-"}
+    write_folder(folder, files, marker=False)
+    return folder
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Path]:
+    """A work folder whose embedded server is ended after the test."""
+    work = tmp_path / "work"
+    yield work
+    embedded.stop_kept(work)
+
+
+def test_a_folder_is_indexed_without_a_manifest(folder: Path, tmp_path: Path) -> None:
+    done = batchjob("local", folder, "--work", tmp_path / "work", "--json")
+    assert done.code == 0, done.stderr
+    assert (done.answer["rows"], done.answer["indexed"]) == (2, 2)
+    assert "in memory only" in done.stderr
+    assert left_behind(tmp_path / "work") == []
+    assert embedded.find_kept(tmp_path / "work") is None
+
+
+def test_a_kept_server_answers_search_until_the_next_run(folder: Path, kept: Path) -> None:
+    assert batchjob("local", folder, "--work", kept, "--keep").code == 0
+    answer = batchjob("search", "distinctive", "sentence", "--work", kept, "--json").answer
+    assert [hit["s3_key"] for hit in answer["hits"]] == ["one.pdf"]
+    by_name = batchjob("search", "報告 50% + α.pdf", "--work", kept, "--json").answer
+    assert [hit["s3_key"] for hit in by_name["hits"]] == [ODD_NAME]
+    first = embedded.find_kept(kept)
+    assert first is not None
+    assert batchjob("local", folder, "--work", kept).code == 0
+    assert not psutil.pid_exists(first.pid) or psutil.Process(first.pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_document_limit_is_a_failure_with_words_and_too_many_exit_65(folder: Path, tmp_path: Path) -> None:
+    env = environment(max_bytes=10)
+    done = batchjob("local", folder, "--work", tmp_path / "work", env=env)
+    assert done.code == 65
+    assert "BATCHJOB_MAX_BYTES" in done.stdout
+    assert "BATCHJOB_FAILURE_LIMIT" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_however_local_dies_nothing_of_it_goes_on(tmp_path: Path, number: signal.Signals) -> None:
+    files = {f"{n}.png": scanned_page(f"page {n}") for n in range(6)}
+    write_folder(tmp_path / "documents", files)
+    env = environment(work=tmp_path / "work", scratch=tmp_path / "scratch")
+    for life in (0.8, 2.0, 3.0):
+        process = start("local", tmp_path / "documents", env=env)
+        time.sleep(life)
+        jobs = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
+        process.send_signal(number)
+        process.wait(40)
+        until = time.monotonic() + 10
+        while time.monotonic() < until and any(_alive(pid) for pid in jobs):
+            time.sleep(0.05)
+        assert [pid for pid in jobs if _alive(pid)] == []
+        assert left_behind(tmp_path / "scratch") == []
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_documents_and_work_in_s3(s3_real: S3Server, opensearch_url: str, tmp_path: Path) -> None:
+    client = s3_real.client()
+    files = {"files/sales/one.pdf": text_pdf("kept in a bucket"), f"files/{ODD_NAME}": text_pdf("an odd name")}
+    for key, data in files.items():
+        client.put_object(Bucket=s3_real.bucket, Key=key, Body=data)
+    manifest = tmp_path / "manifest.csv"
+    keys = [*files, "files/gone.pdf"]
+    manifest.write_text("bucket,key,department\n" + "".join(f"{s3_real.bucket},{key},sales\n" for key in keys))
+    alias = unique_name("alias")
+    env = environment(
+        work=f"s3://{s3_real.bucket}/work", index=alias, opensearch_url=opensearch_url, scratch=tmp_path / "scratch"
+    )
+    env = {**env, **s3_real.environment()}
+    first, second = (batchjob("local", manifest, "--json", env=env) for _ in range(2))
+    for done in (first, second):
+        assert done.code == 0, done.stderr
+        assert (done.answer["indexed"], done.answer["deleted"], done.answer["rows"]) == (2, 1, 3)
+    assert (first.answer["cache_hits"], second.answer["cache_hits"]) == (0, 2)
+    [hit] = find(OpenSearchIndex(opensearch_url), alias, "kept in a bucket", 5).hits
+    assert hit.s3_key == "files/sales/one.pdf"
+    stored = [entry["Key"] for entry in client.list_objects_v2(Bucket=s3_real.bucket)["Contents"]]
+    assert sum(key.startswith("work/thumbnails/") for key in stored) == 2
+    assert os.listdir(tmp_path / "scratch") == []
+
+
+def test_a_bucket_that_is_not_there_is_an_outage_and_no_deletion(
+    s3_real: S3Server, opensearch_url: str, tmp_path: Path
+) -> None:
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text("bucket,key\nno-such-bucket-here,one.pdf\n")
+    env = environment(work=tmp_path / "work", index=unique_name("alias"), opensearch_url=opensearch_url)
+    done = batchjob("local", manifest, "--json", env={**env, **s3_real.environment()})
+    assert "no-such-bucket-here" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.code != 0 or (done.answer["deleted"], done.answer["requeued"]) == (0, 1)
