@@ -64,7 +64,7 @@ class _FileReader:
         return data
 
     def _check_unchanged(self) -> None:
-        if self._left or self._etag_of(os.fstat(self._file.fileno())) != self._meta.etag:
+        if self._etag_of(os.fstat(self._file.fileno())) != self._meta.etag:
             raise TransientError(f"{self._meta.key!r} changed while it was read", cause="changed")
 
 

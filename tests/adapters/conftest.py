@@ -22,7 +22,14 @@ class Subject:
     store: Store
     name: str
     rounds: int
-    """Rounds of a race: SeaweedFS lets racing conditional writes wait in steps of a second."""
+    """Rounds of a race: SeaweedFS lets racing conditional writes wait in steps of a second.
+
+    None on moto, which compares and writes without a lock: sometimes two writers win there.
+    """
+
+    def needs_atomic_server(self) -> None:
+        if not self.rounds:
+            pytest.skip(f"{self.name} compares and writes in two steps")
 
 
 @pytest.fixture
@@ -49,7 +56,7 @@ def subject(request: pytest.FixtureRequest, tmp_path: Path, on_server: OnServer)
     elif request.param == "seaweedfs":
         yield Subject(empty_store(on_server("s3_real")), "seaweedfs", 1)
     else:
-        yield Subject(empty_store(on_server("s3_listing")), "moto", 5)
+        yield Subject(empty_store(on_server("s3_listing")), "moto", 0)
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ ODD_KEYS = [
     "s" * 900,
     "s" * 899 + "t",
     "日" * 300 + "/x",
-    "k/" * 512,
+    "k/" * 100,
     "😀" * 253,
 ]
 
@@ -75,6 +75,7 @@ def test_an_object_reads_back_with_what_the_store_says_of_it(store: Store) -> No
 
 
 def test_one_of_sixteen_creates(subject: Subject) -> None:
+    subject.needs_atomic_server()
     for number in range(subject.rounds):
         key = f"receipts/{number}.json"
         won = together(16, partial(race_to_create, subject.store, key))
@@ -83,6 +84,7 @@ def test_one_of_sixteen_creates(subject: Subject) -> None:
 
 
 def test_a_counter_loses_nothing(subject: Subject) -> None:
+    subject.needs_atomic_server()
     subject.store.create_once("counter", b"0 nobody")
     times = subject.rounds
     together(8, lambda racer: counts(subject.store, "counter", f"racer {racer}", times))
