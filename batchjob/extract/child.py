@@ -2,7 +2,7 @@
 
 Started by process/pagework.py with `path`, `pages` (numbers from 1), `dpi`, `max_pixels`, `out` (a folder)
 and `thumbnail` (whether one is wanted). Its events: one `document` or `failure`, a `page` for each page that
-exists, `thumbnail` with its file.
+exists, `thumbnail` with its file, or null where the first page is damaged.
 """
 
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ def _pdf_events(path: Path, arguments: dict[str, Any]) -> Iterator[Event]:
             if number <= len(document):
                 yield pdf.read_page(document, number, out, arguments["dpi"])
         if arguments["thumbnail"]:
-            yield from _thumbnail_events(out, pdf.thumbnail(document))
+            yield _thumbnail_event(out, pdf.thumbnail(document))
 
 
 def _image_events(path: Path, kind: Kind, arguments: dict[str, Any]) -> Iterator[Event]:
@@ -57,13 +57,14 @@ def _image_events(path: Path, kind: Kind, arguments: dict[str, Any]) -> Iterator
             if number <= image.page_count(document, kind):
                 yield image.read_page(document, number, out, arguments["dpi"], arguments["max_pixels"])
     if arguments["thumbnail"]:
-        yield from _thumbnail_events(out, image.thumbnail(path, kind))
+        yield _thumbnail_event(out, image.thumbnail(path, kind))
 
 
-def _thumbnail_events(out: Path, data: bytes | None) -> Iterator[Event]:
-    if data is not None:
-        (out / "thumbnail.jpg").write_bytes(data)
-        yield {"event": "thumbnail", "file": "thumbnail.jpg"}
+def _thumbnail_event(out: Path, data: bytes | None) -> Event:
+    if data is None:
+        return {"event": "thumbnail", "file": None}
+    (out / "thumbnail.jpg").write_bytes(data)
+    return {"event": "thumbnail", "file": "thumbnail.jpg"}
 
 
 def main() -> None:

@@ -9,11 +9,13 @@ from typing import Any
 from batchjob.errors import FailureCategory
 from batchjob.extract.text import merge_ocr
 from batchjob.process.children import ChildEnd, ChildLimits, Ending, run_child
-from batchjob.process.groups import DocumentFacts, PageGroup, failure_from
+from batchjob.process.groups import PAGES_PER_GROUP, DocumentFacts, PageGroup, failure_from
 from batchjob.records import Failure, PageMethod, PageText
 from batchjob.settings import Settings
 
 ENGINE = "tesseract"
+THUMBNAIL = 0
+"""Stands among the numbers of pages, which count from 1, for the thumbnail: one more item of work."""
 _CHILD_OUTPUT = 256 * 1024 * 1024
 _CATEGORIES = {
     Ending.TIMEOUT: FailureCategory.TIMEOUT,
@@ -45,6 +47,7 @@ class _GroupWork:
         self._pages: dict[int, Event] = {}
         self._recognised: dict[int, Event] = {}
         self._thumbnail: bytes | None = None
+        self._thumbnail_tried = False
         self._whole = True
 
     def parse(self, pages: range) -> None:
@@ -57,12 +60,20 @@ class _GroupWork:
                 deaths_before_facts += 1
                 if deaths_before_facts == 2:
                     self._failure = _failure_of(end, "the document")
-            if end.ending is not Ending.OK and not self._outstanding(wanted):
-                self._whole = False  # it died at the thumbnail
             return end
 
-        for page, end in work_through(pages, attempt, self._outstanding).items():
-            self._pages[page] = {"method": "failed", "text": "", "failure": _failure_of(end, f"page {page}")}
+        items = [*pages, THUMBNAIL] if pages.start == 1 else [*pages]
+        for item, end in work_through(items, attempt, self._outstanding).items():
+            if item == THUMBNAIL:
+                self._whole = False
+            else:
+                self._pages[item] = {
+                    "method": "failed",
+                    "text": "",
+                    "failure": _failure_of(end, f"page {item}"),
+                }
+        if self._facts and len(pages) < PAGES_PER_GROUP and pages.stop <= self._facts.page_count:
+            self._whole = False  # cut by the limit on pages
 
     def recognise(self) -> None:
         images = {number: event for number, event in self._pages.items() if "image" in event}
@@ -94,14 +105,14 @@ class _GroupWork:
         limits = ChildLimits(remaining, settings.page_seconds, settings.child_memory, _CHILD_OUTPUT)
         return run_child(module, arguments, cwd=self._folder, limits=limits, on_line=take)
 
-    def _parse_arguments(self, pages: list[int]) -> Event:
+    def _parse_arguments(self, items: list[int]) -> Event:
         return {
             "path": str(self._path),
-            "pages": pages,
+            "pages": [item for item in items if item != THUMBNAIL],
             "dpi": self._settings.ocr_dpi,
             "max_pixels": self._settings.max_pixels,
             "out": str(self._folder),
-            "thumbnail": 1 in pages,
+            "thumbnail": THUMBNAIL in items,
         }
 
     def _ocr_arguments(self, pages: list[Event]) -> Event:
@@ -117,7 +128,11 @@ class _GroupWork:
         if self._failure:
             return []
         count = self._facts.page_count if self._facts else max(wanted)
-        return [page for page in wanted if page <= count and page not in self._pages]
+        return [
+            item
+            for item in wanted
+            if (not self._thumbnail_tried if item == THUMBNAIL else item <= count and item not in self._pages)
+        ]
 
     def _take_parsed(self, event: Event) -> None:
         match event["event"]:
@@ -126,7 +141,9 @@ class _GroupWork:
             case "page":
                 self._pages[event["page"]] = event
             case "thumbnail":
-                self._thumbnail = (self._folder / "thumbnail.jpg").read_bytes()
+                self._thumbnail_tried = True
+                if event["file"]:
+                    self._thumbnail = (self._folder / "thumbnail.jpg").read_bytes()
             case "failure":
                 self._facts = DocumentFacts(event["mime_type"], 0)
                 self._failure = failure_from(event)
@@ -136,17 +153,17 @@ class _GroupWork:
 
 
 def work_through(
-    pages: Sequence[int],
+    items: Sequence[int],
     attempt: Callable[[list[int]], ChildEnd],
     outstanding: Callable[[list[int]], list[int]],
 ) -> dict[int, ChildEnd]:
-    """Works on pages in children until each is done or has killed two of them, and returns the latter.
+    """Works on items in children until each is done or has killed two of them, and returns the latter.
 
-    `attempt` runs one child over pages in their order; `outstanding` says which of them are not done.
-    The page that a child died on is tried once more alone, then the rest goes on in a new child.
+    `attempt` runs one child over items in their order; `outstanding` says which of them are not done.
+    The item that a child died on is tried once more alone, then the rest goes on in a new child.
     """
     lost: dict[int, ChildEnd] = {}
-    remaining = list(pages)
+    remaining = list(items)
     while remaining:
         attempt(remaining)
         remaining = outstanding(remaining)
