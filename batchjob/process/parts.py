@@ -20,10 +20,13 @@ def output(key: str, data: bytes) -> Output:
 class PartWriter:
     """Collects lines under one name (`part` or `failures`) and remembers what it put."""
 
-    def __init__(self, store: Put, run_id: str, shard: int, writer: str, name: str) -> None:
+    def __init__(
+        self, store: Put, run_id: str, shard: int, writer: str, name: str, limit: int = MAX_RAW_BYTES
+    ) -> None:
         self._store = store
         self._place = (run_id, shard, writer)
         self._name = name
+        self._limit = limit
         self._lines: list[bytes] = []
         self._size = 0
         self.outputs: list[Output] = []
@@ -35,7 +38,7 @@ class PartWriter:
 
     def add(self, lines: bytes) -> str:
         """Adds one document's lines and returns the part that holds them."""
-        if self._size and self._size + len(lines) > MAX_RAW_BYTES:
+        if self._size and self._size + len(lines) > self._limit:
             self.flush()
         self._lines.append(lines)
         self._size += len(lines)

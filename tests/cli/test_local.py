@@ -1,6 +1,5 @@
 """`local` on folders and buckets: what it finds, what it leaves running, and how it dies."""
 
-import os
 import signal
 import time
 from collections.abc import Iterator
@@ -22,7 +21,11 @@ ODD_NAME = "sub folder/報告 50% + α.pdf"
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "documents"
-    files = {"one.pdf": text_pdf("a distinctive sentence"), ODD_NAME: text_pdf("another one"), "notes.txt": b"-"}
+    files = {
+        "one.pdf": text_pdf("a distinctive sentence"),
+        ODD_NAME: text_pdf("another one"),
+        "notes.txt": b"-",
+    }
     write_folder(folder, files, marker=False)
     return folder
 
@@ -91,15 +94,23 @@ def _alive(pid: int) -> bool:
 
 def test_documents_and_work_in_s3(s3_real: S3Server, opensearch_url: str, tmp_path: Path) -> None:
     client = s3_real.client()
-    files = {"files/sales/one.pdf": text_pdf("kept in a bucket"), f"files/{ODD_NAME}": text_pdf("an odd name")}
+    files = {
+        "files/sales/one.pdf": text_pdf("kept in a bucket"),
+        f"files/{ODD_NAME}": text_pdf("an odd name"),
+    }
     for key, data in files.items():
         client.put_object(Bucket=s3_real.bucket, Key=key, Body=data)
     manifest = tmp_path / "manifest.csv"
     keys = [*files, "files/gone.pdf"]
-    manifest.write_text("bucket,key,department\n" + "".join(f"{s3_real.bucket},{key},sales\n" for key in keys))
+    manifest.write_text(
+        "bucket,key,department\n" + "".join(f"{s3_real.bucket},{key},sales\n" for key in keys)
+    )
     alias = unique_name("alias")
     env = environment(
-        work=f"s3://{s3_real.bucket}/work", index=alias, opensearch_url=opensearch_url, scratch=tmp_path / "scratch"
+        work=f"s3://{s3_real.bucket}/work",
+        index=alias,
+        opensearch_url=opensearch_url,
+        scratch=tmp_path / "scratch",
     )
     env = {**env, **s3_real.environment()}
     first, second = (batchjob("local", manifest, "--json", env=env) for _ in range(2))
@@ -111,7 +122,7 @@ def test_documents_and_work_in_s3(s3_real: S3Server, opensearch_url: str, tmp_pa
     assert hit.s3_key == "files/sales/one.pdf"
     stored = [entry["Key"] for entry in client.list_objects_v2(Bucket=s3_real.bucket)["Contents"]]
     assert sum(key.startswith("work/thumbnails/") for key in stored) == 2
-    assert os.listdir(tmp_path / "scratch") == []
+    assert list((tmp_path / "scratch").iterdir()) == []
 
 
 def test_a_bucket_that_is_not_there_is_an_outage_and_no_deletion(

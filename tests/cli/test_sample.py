@@ -93,7 +93,9 @@ def test_log_lines_are_json_and_say_where_they_come_from(sample: Sample) -> None
     lines = [json.loads(line) for line in sample.first.stderr.splitlines() if line.startswith("{")]
     documents = [line for line in lines if line["event"] == "document"]
     assert {line["document"] for line in documents} == set(EXPECTED)
-    assert all({"run", "shard", "attempt", "phase", "level", "timestamp"} <= line.keys() for line in documents)
+    assert all(
+        {"run", "shard", "attempt", "phase", "level", "timestamp"} <= line.keys() for line in documents
+    )
 
 
 def test_status_tells_the_run(sample: Sample) -> None:

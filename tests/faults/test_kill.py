@@ -70,7 +70,10 @@ class Trials:
 
 
 def jobs(run: RunInfo) -> list[list[object]]:
-    return [*(["process", run.run_id, "--shard", shard] for shard in range(run.shards)), ["reduce", run.run_id]]
+    return [
+        *(["process", run.run_id, "--shard", shard] for shard in range(run.shards)),
+        ["reduce", run.run_id],
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from batchjob.adapters.opensearch import OpenSearchIndex
 from batchjob.errors import FencedError, TransientError
 from batchjob.records import FinalState, ManifestRow, RunInfo
 from tests.support.documents import scanned_page, text_pdf, write_folder
-from tests.support.faults import KINDS, Faults, FaultPlan, Kind, SimulatedCrash
+from tests.support.faults import KINDS, FaultPlan, Faults, Kind, SimulatedCrash
 from tests.support.pipeline import Pipeline
 from tests.support.projection import index_projection, outcome_projection
 from tests.support.servers import unique_name

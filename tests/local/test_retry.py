@@ -33,13 +33,18 @@ def test_the_job_definition_keeps_the_limits_of_batch() -> None:
 
 
 @given(st.integers(0, 255), st.text(), st.integers(1, 9))
-def test_success_is_never_repeated_and_no_matching_rule_means_retry(code: int, reason: str, attempt: int) -> None:
+def test_success_is_never_repeated_and_no_matching_rule_means_retry(
+    code: int, reason: str, attempt: int
+) -> None:
     strategy = RetryStrategy(10, ({"onExitCode": "1", "action": "EXIT"},))
     assert strategy.retries(JobEnd(code, reason), attempt) == (code not in (0, 1))
 
 
 def test_the_first_rule_that_matches_decides() -> None:
-    rules = ({"onExitCode": "7", "onReason": "Spot*", "action": "RETRY"}, {"onExitCode": "7", "action": "EXIT"})
+    rules = (
+        {"onExitCode": "7", "onReason": "Spot*", "action": "RETRY"},
+        {"onExitCode": "7", "action": "EXIT"},
+    )
     strategy = RetryStrategy(3, rules)
     assert strategy.retries(JobEnd(7, "spot reclaimed"), 1)
     assert not strategy.retries(JobEnd(7, "anything else"), 1)

@@ -17,7 +17,7 @@ from batchjob.records import ManifestRow, Outcome, RunInfo, Summary, outcomes_fr
 from batchjob.reduce.load import Landed
 from batchjob.reduce.run import ReduceJob, reduce_run
 from batchjob.settings import Settings
-from tests.support.faults import Faults, FaultIndex, FaultStore
+from tests.support.faults import FaultIndex, Faults, FaultStore
 
 FINGERPRINT = "0123456789abcdef"
 
@@ -32,9 +32,7 @@ class Silent:
     def body_landed(self, landed: Landed, total: int) -> None: ...
 
 
-def frozen_run(
-    store: Store, rows: list[ManifestRow], shards: int, alias: str, fingerprint: str
-) -> RunInfo:
+def frozen_run(store: Store, rows: list[ManifestRow], shards: int, alias: str, fingerprint: str) -> RunInfo:
     run_id = layout.new_run_id(SystemClock().now_ms())
     return freeze(Plan(run_id, "local", alias, fingerprint, shards), rows, store)
 

@@ -1,0 +1,131 @@
+"""Manifests written by hand: what each form means, and that Parquet and CSV say the same."""
+
+import csv
+import dataclasses
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchjob.errors import UsageError
+from batchjob.manifest.read import one_row_an_object, read_manifest, split_uri
+from batchjob.records import Action, ManifestRow, manifest_from_parquet, manifest_to_parquet
+from tests.support.command import batchjob
+from tests.support.documents import text_pdf, write_folder
+
+TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(str.strip)
+
+
+def manifest(folder: Path, header: list[str], *rows: list[str]) -> Path:
+    path = folder / "manifest.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    return path
+
+
+def test_a_path_is_relative_to_the_manifest(tmp_path: Path) -> None:
+    found = read_manifest(manifest(tmp_path, ["path", "tags"], ["請求書 50%+α.pdf", "a; b ;"]))
+    [row] = found.rows
+    assert (row.bucket, row.key, row.tags) == (tmp_path.resolve().as_uri(), "請求書 50%+α.pdf", ("a", "b"))
+
+
+def test_a_uri_names_a_bucket_or_a_folder(tmp_path: Path) -> None:
+    path = tmp_path / "a b#?%.pdf"
+    found = read_manifest(manifest(tmp_path, ["uri"], ["s3://bucket/a/b c.pdf"], [path.as_uri()]))
+    assert [(row.bucket, row.key) for row in found.rows] == [
+        ("bucket", "a/b c.pdf"),
+        (tmp_path.as_uri(), "a b#?%.pdf"),
+    ]
+
+
+def test_one_row_an_object_and_the_last_one_wins(tmp_path: Path) -> None:
+    rows = [["b", "k", "upsert"], ["b", "other", ""], ["b", "k", "delete"]]
+    found = read_manifest(manifest(tmp_path, ["bucket", "key", "action"], *rows))
+    assert found.duplicates == 1
+    assert [(row.key, row.action) for row in found.rows] == [("k", Action.DELETE), ("other", Action.UPSERT)]
+
+
+ROWS = st.builds(
+    ManifestRow,
+    bucket=TEXT,
+    key=TEXT,
+    action=st.sampled_from(Action),
+    size=st.none() | st.integers(0, 2**62),
+    etag=st.none() | TEXT,
+    event_time=st.none() | st.integers(0, 2**62),
+    attempt=st.integers(1, 3),
+    cost=st.floats(0, 1e6),
+    department=st.none() | TEXT,
+    tags=st.lists(TEXT).map(tuple),
+)
+
+
+@given(st.lists(ROWS))
+def test_rows_survive_parquet(rows: list[ManifestRow]) -> None:
+    assert manifest_from_parquet(manifest_to_parquet(rows)) == rows
+
+
+@given(st.lists(ROWS, unique_by=lambda row: (row.bucket, row.key)))
+def test_a_parquet_manifest_reads_as_it_was_written(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[ManifestRow]
+) -> None:
+    path = tmp_path_factory.mktemp("manifest") / "manifest.parquet"
+    path.write_bytes(manifest_to_parquet(rows))
+    assert read_manifest(path).rows == rows
+
+
+@given(TEXT, TEXT, TEXT)
+def test_csv_takes_any_text(
+    tmp_path_factory: pytest.TempPathFactory, bucket: str, key: str, place: str
+) -> None:
+    path = manifest(
+        tmp_path_factory.mktemp("manifest"), ["bucket", "key", "department"], [bucket, key, place]
+    )
+    [row] = read_manifest(path).rows
+    assert (row.bucket, row.key, row.department) == (bucket, key, place)
+
+
+@pytest.mark.parametrize(
+    "uri", ["", "s3://", "s3://bucket", "s3://bucket/", "https://x/y", "file://host/x", "key"]
+)
+def test_what_names_no_object_is_refused(uri: str) -> None:
+    with pytest.raises(ValueError, match="neither"):
+        split_uri(uri)
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xyz"))))
+def test_duplicates_are_counted(places: list[tuple[str, str]]) -> None:
+    found = one_row_an_object(ManifestRow(bucket, key) for bucket, key in places)
+    assert len(found.rows) + found.duplicates == len(places)
+    assert {(row.bucket, row.key) for row in found.rows} == set(places)
+
+
+def test_from_dir_show_and_validate(tmp_path: Path) -> None:
+    files = {"a.pdf": text_pdf("a"), "deep/er/b.PDF": text_pdf("b"), "c.txt": b"", ".hidden.pdf": b""}
+    bucket = write_folder(tmp_path / "documents", files)
+    output = tmp_path / "manifest.parquet"
+    made = batchjob("manifest", "from-dir", tmp_path / "documents", "-o", output, "--json")
+    assert (made.code, made.answer["rows"]) == (0, 2)
+    assert {(row.bucket, row.key) for row in read_manifest(output).rows} == {
+        (bucket, "a.pdf"),
+        (bucket, "deep/er/b.PDF"),
+    }
+    assert batchjob("manifest", "validate", output, "--json").answer["rows"] == 2
+    shown = batchjob("manifest", "show", output, "--limit", 1, "--json").answer
+    assert (shown["rows"], len(shown["shown"])) == (2, 1)
+
+
+def test_from_csv_resolves_paths_once(tmp_path: Path) -> None:
+    path = manifest(tmp_path, ["path"], ["a.pdf"])
+    output = tmp_path / "elsewhere" / "manifest.parquet"
+    output.parent.mkdir()
+    assert batchjob("manifest", "from-csv", path, "-o", output).code == 0
+    assert read_manifest(output).rows == [
+        dataclasses.replace(row, cost=0.0) for row in read_manifest(path).rows
+    ]
+
+
+def test_a_folder_is_no_manifest_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no manifest"):
+        read_manifest(tmp_path)
