@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     s3_endpoint: str | None = None
     """Endpoint of an S3-compatible server; without it AWS."""
 
-    workers: Annotated[int, Field(ge=1)] | None = None
+    workers: Annotated[int | None, Field(ge=1)] = None
     """Documents in work at once in a shard; without it the CPUs this process may use."""
     ocr_languages: str = "Japanese"
     """Tesseract's language or script data, joined by `+`."""

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,7 +30,7 @@ HINT_COLUMNS = (
 )
 FIELD_COLUMNS = ("department", "project", "tags", "doc_type")
 KNOWN_COLUMNS = frozenset((*PLACE_COLUMNS, *HINT_COLUMNS, *FIELD_COLUMNS))
-INTEGERS = frozenset(("size", "event_time", "attempt", "not_before"))
+INTEGERS = frozenset(("size", "attempt", "not_before"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,8 @@ def _row(record: dict[str, Any], folder: Path) -> ManifestRow:
             values[name] = int(values[name])
         except ValueError:
             raise ValueError(f"{name} is {values[name]!r}, not a whole number") from None
+    if "event_time" in values:
+        values["event_time"] = _milliseconds(values["event_time"])
     if "cost" in values:
         values["cost"] = float(values["cost"])
     values["action"] = _action(str(values.get("action", "upsert")))
@@ -128,6 +131,17 @@ def _row(record: dict[str, Any], folder: Path) -> ManifestRow:
         tuple(t.strip() for t in tags.split(";") if t.strip()) if isinstance(tags, str) else tuple(tags)
     )
     return ManifestRow(bucket=bucket, key=key, **values)
+
+
+def _milliseconds(value: object) -> int:
+    """ISO 8601 (UTC where it says nothing else), a Parquet time stamp, or milliseconds since 1970."""
+    if isinstance(value, int) or (isinstance(value, str) and value.isdigit()):
+        return int(value)
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    except ValueError:
+        raise ValueError(f"event_time is {value!r}, not like 2026-04-01T09:30:00Z") from None
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def _action(name: str) -> Action:
