@@ -48,7 +48,7 @@ def open_image(path: Path, kind: Kind, max_pixels: int) -> Image.Image:
     warnings.simplefilter("ignore")
     try:
         image = Image.open(path, formats=(_FORMATS[kind],))
-    except (UnidentifiedImageError, *DAMAGE) as error:
+    except DAMAGE as error:
         raise NotReadError(FailureCategory.CORRUPT, kind, f"the image is damaged ({_words(error)})") from None
     width, height = image.size
     if width * height > max_pixels:
@@ -176,4 +176,6 @@ def thumbnail(path: Path, kind: Kind) -> bytes | None:
 
 
 def _words(error: BaseException) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "its header cannot be read"  # the library's words name the scratch file
     return str(error).splitlines()[0][:200] if str(error) else type(error).__name__

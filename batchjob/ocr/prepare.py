@@ -6,7 +6,7 @@ from PIL import Image, ImageFilter, ImageMath, ImageOps
 
 _BITONAL_SHARE = 0.01
 """Share of pixels that are neither black nor white up to which a page counts as bitonal."""
-_SOFTENING = 0.8
+_SOFTENING = 1.0
 """Standard deviation in pixels; recognition was trained on gray edges."""
 _SHRINK = 8
 """The background is estimated at an eighth of the size: strokes vanish, light stays."""

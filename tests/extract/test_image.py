@@ -141,7 +141,7 @@ def test_truncated_images_are_corrupt(suffix: str, tmp_path: Path) -> None:
         last = page_events(path, tmp_path)[-1]
         error = last if last["event"] == "failure" else last["error"]
         assert error["category"] == FailureCategory.CORRUPT
-        assert error["message"]
+        assert str(tmp_path) not in error["message"]
 
 
 def test_a_line_of_pixels_is_blank(tmp_path: Path) -> None:
