@@ -23,7 +23,7 @@ READY_SECONDS = 120
 UNPRIVILEGED = ("nobody", "--regid=nogroup", "--clear-groups")
 # As in the distribution's own jvm.options and launcher.
 JVM = """
-    -XX:+UseG1GC -XX:G1ReservePercent=25 -XX:InitiatingHeapOccupancyPercent=30 -Xss1m
+    -XX:-UsePerfData -XX:+UseG1GC -XX:G1ReservePercent=25 -XX:InitiatingHeapOccupancyPercent=30 -Xss1m
     -Djava.awt.headless=true -Dfile.encoding=UTF-8 -Djna.nosys=true
     -Djava.security.manager=allow -Djava.locale.providers=SPI,CLDR
     -Dio.netty.noUnsafe=true -Dio.netty.noKeySetOptimization=true

@@ -1,4 +1,5 @@
-"""Keeps one server of the tests: ends it as soon as the test session is gone, then removes its folder.
+"""Keeps one server of the tests: ends it as soon as the test session is gone, then removes its folder
+and the files elsewhere whose patterns stand in the folder's file "leftovers".
 
 Called as: keeper.py OWNER_PID FOLDER COMMAND...
 It outlives a killed owner by milliseconds only, and where it is killed itself the kernel kills the server
@@ -20,6 +21,9 @@ def keep(owner: int, folder: Path, command: list[str]) -> None:
     server.kill()
     (folder / "ended").write_text(str(server.wait()))
     wait_for_any(owner_ended)  # the log stays readable for as long as there may be a reader
+    for pattern in (folder / "leftovers").read_text().split():
+        for path in Path("/").glob(pattern.lstrip("/")):
+            path.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -12,9 +12,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -27,13 +29,14 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 NODE = REPOSITORY / "containers" / "opensearch-node"
 PROGRAMS = Path(sys.executable).parent
 READY_SECONDS = 120
-SEAWEEDFS_OPTIONS = """
-    -dir=. -ip=127.0.0.1 -ip.bind=127.0.0.1 -webdav=false -admin.ui=false -s3.port.iceberg=0 -s3.port.lance=0
-"""
-SEAWEEDFS_PORTS = """
-    s3.port.grpc master.port master.port.grpc volume.port volume.port.grpc
-    filer.port filer.port.grpc admin.port admin.port.grpc
-"""
+SEAWEEDFS_OPTIONS = (
+    *("-dir=.", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-webdav=false", "-admin.ui=false"),
+    *("-s3.port.iceberg=0", "-s3.port.lance=0"),
+)
+SEAWEEDFS_PORTS = (
+    "s3.port.grpc",
+    *(f"{part}.port{kind}" for part in ("master", "volume", "filer", "admin") for kind in ("", ".grpc")),
+)
 
 
 class ServerError(Exception):
@@ -112,35 +115,43 @@ def start_opensearch() -> str:
     built = subprocess.run([sys.executable, NODE / "build.py"], capture_output=True, text=True, check=False)
     if built.returncode:
         raise ServerError(f"The OpenSearch node cannot be built: {built.stderr}")
-    port = free_port()
+    (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     node = [sys.executable, NODE / "node.py", "run", "--quick-start", "--port", port, "--data", "node"]
-    start("opensearch", node, {}, lambda: opensearch_answers(url))
+    start("opensearch", node, lambda: opensearch_answers(url))
     return url
 
 
 def start_seaweedfs() -> str:
-    port = free_port()
+    port, *others = free_ports(1 + len(SEAWEEDFS_PORTS))
     server = S3Server(f"http://127.0.0.1:{port}", bucket="ready")
     credentials = {"AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key}
-    ports = [f"-{name}={free_port()}" for name in SEAWEEDFS_PORTS.split()]
-    command = [PROGRAMS / "weed", "mini", *SEAWEEDFS_OPTIONS.split(), f"-s3.port={port}", *ports]
-    start("seaweedfs", command, credentials, lambda: s3_answers(server))
+    sockets = [f"/tmp/seaweedfs-*-{number}.sock" for number in (port, *others)]
+    command = [PROGRAMS / "weed", "mini", *SEAWEEDFS_OPTIONS, f"-s3.port={port}"]
+    command += [f"-{name}={number}" for name, number in zip(SEAWEEDFS_PORTS, others, strict=True)]
+    start("seaweedfs", command, lambda: s3_answers(server), credentials, sockets)
     return server.endpoint
 
 
 def start_moto() -> str:
-    port = free_port()
+    (port,) = free_ports(1)
     server = S3Server(f"http://127.0.0.1:{port}", bucket="ready")
     command = [PROGRAMS / "moto_server", "-H", "127.0.0.1", "-p", port]
-    start("moto", command, {}, lambda: s3_answers(server))
+    start("moto", command, lambda: s3_answers(server))
     return server.endpoint
 
 
-def start(name: str, command: list[Any], environment: dict[str, str], answers: Callable[[], bool]) -> None:
+def start(
+    name: str,
+    command: list[Any],
+    answers: Callable[[], bool],
+    environment: Mapping[str, str] = MappingProxyType({}),
+    leftovers: Sequence[str] = (),
+) -> None:
     """Starts a server under a keeper and returns when a real operation was answered."""
     folder = Path(tempfile.mkdtemp(prefix=f"batchjob-{name}-"))
     folder.chmod(0o711)  # the node runs as another user where root runs the tests
+    (folder / "leftovers").write_text("\n".join(leftovers))
     keeper = [sys.executable, Path(__file__).with_name("keeper.py"), session_process(), folder, *command]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -164,16 +175,17 @@ def session_process() -> int:
     return os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
 
 
-def free_port() -> int:
-    """A port nobody listens on, below the range from which the kernel takes ports for clients."""
-    while True:
-        port = random.SystemRandom().randrange(20000, 32000)
-        with socket.socket() as probe:
-            try:
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on, below the range from which the kernel takes ports for clients."""
+    with ExitStack() as held:
+        ports: list[int] = []
+        while len(ports) < count:
+            port = random.SystemRandom().randrange(20000, 32000)
+            probe = held.enter_context(socket.socket())
+            with suppress(OSError):
                 probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
+                ports.append(port)
+        return ports
 
 
 def opensearch_answers(url: str) -> bool:
