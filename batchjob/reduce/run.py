@@ -76,6 +76,6 @@ def _check_deletions(run: RunInfo, deletions: int, index: ManageIndex) -> None:
     limit = max(DELETIONS_ALLOWED, int(index.count(run.index) * DELETION_SHARE_ALLOWED))
     if deletions > limit:
         raise UsageError(
-            f"run {run.run_id} would delete {deletions} documents, more than {limit}: look whether the source is whole, "
-            f"then reduce with --allow-deletes"
+            f"run {run.run_id} would delete {deletions} documents, more than {limit}: if the source is whole, "
+            f"reduce with --allow-deletes"
         )
