@@ -33,8 +33,8 @@ check: setup-test ## format, lint, types, import contracts
 	$(BIN)/mypy --strict batchjob
 	$(BIN)/lint-imports --no-cache
 
-bench: setup-test ## measure throughput
-	$(BIN)/python tests/bench/run.py
+bench: setup-test ## measure beside baselines, write docs/benchmarks.md (some minutes)
+	$(BIN)/python -m tests.bench
 
 lock: setup-test ## bring the lock files in step with setup.cfg (UPGRADE=--upgrade: newest versions)
 	$(LOCK) $(UPGRADE) --output-file requirements.lock
