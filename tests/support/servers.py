@@ -154,17 +154,18 @@ def start(
     (folder / "leftovers").write_text("\n".join(leftovers))
     keeper = [sys.executable, Path(__file__).with_name("keeper.py"), session_process(), folder, *command]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [str(word) for word in keeper],
+        # A process of its own: Ctrl-C ends the tests first, and tests that count their children see none.
+        subprocess.run(
+            ["setsid", "--fork", *map(str, keeper)],
             env=os.environ | environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,  # Ctrl-C ends the tests first
+            check=True,
         )
     deadline = time.monotonic() + READY_SECONDS
     while not answers():
-        if process.poll() is not None or (folder / "ended").exists() or time.monotonic() > deadline:
+        if (folder / "ended").exists() or time.monotonic() > deadline:
             end_of_log = (folder / "log").read_text(errors="replace")[-3000:]
             raise ServerError(f"{name} did not come up. The end of its log:\n{end_of_log}")
         time.sleep(0.05)
