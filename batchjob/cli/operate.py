@@ -6,8 +6,8 @@ from dataclasses import asdict, replace
 import click
 
 from batchjob.cli import options, services
-from batchjob.cli.output import print_json, print_table
-from batchjob.operate.search import HIT_END, HIT_START, Hit, find
+from batchjob.cli.output import print_json, print_table, printable
+from batchjob.operate.search import HIT_END, HIT_START, Hit, find, plain
 from batchjob.operate.status import RunStatus, read_status
 from batchjob.settings import load_settings
 
@@ -33,7 +33,7 @@ def search(
     settings = load_settings(work=work, index=index, opensearch_url=opensearch_url)
     answer = find(services.open_index(settings), settings.index, " ".join(query), size)
     if as_json:
-        hits = [asdict(replace(hit, snippet=_mark(hit.snippet, "", ""))) for hit in answer.hits]
+        hits = [asdict(replace(hit, snippet=plain(hit.snippet))) for hit in answer.hits]
         print_json({"total": answer.total, "hits": hits})
         return
     click.echo(f"{answer.total} document{'s' if answer.total != 1 else ''} for {' '.join(query)!r}")
@@ -41,16 +41,20 @@ def search(
         _show(hit)
 
 
-def _mark(snippet: str, start: str, end: str) -> str:
-    return snippet.replace(HIT_START, start).replace(HIT_END, end)
+def mark(snippet: str, start: str, end: str) -> str:
+    """A snippet for people; whatever the document says, it cannot steer the terminal."""
+    pieces = (printable(piece) for piece in snippet.replace(HIT_END, HIT_START).split(HIT_START))
+    return "".join(piece + (start, end)[number % 2] for number, piece in enumerate(pieces)).removesuffix(
+        start
+    )
 
 
 def _show(hit: Hit) -> None:
     page = f", page {hit.page}" if hit.page else ""
-    click.echo(f"\n  {click.style(hit.s3_key, bold=True)}{page}  (score {hit.score:.1f})")
+    click.echo(f"\n  {click.style(printable(hit.s3_key), bold=True)}{page}  (score {hit.score:.1f})")
     bold = ("\x1b[1m", "\x1b[0m") if sys.stdout.isatty() else ("«", "»")
     if hit.snippet:
-        click.echo(f"    {_mark(hit.snippet, *bold)}")
+        click.echo(f"    {mark(hit.snippet, *bold)}")
 
 
 @click.command()

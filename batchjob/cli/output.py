@@ -3,7 +3,8 @@
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 import click
@@ -33,19 +34,25 @@ def configure_logs() -> None:
     """JSON lines on standard error, or plain ones on a terminal; libraries' own warnings become our errors."""
     logging.basicConfig(handlers=[logging.NullHandler()])
     human = sys.stderr.isatty()
-    render: Any = structlog.dev.ConsoleRenderer() if human else structlog.processors.JSONRenderer(_to_json)
+    render: list[Any] = [structlog.processors.JSONRenderer(_to_json)]
+    if human:
+        render = [_printable_values, structlog.dev.ConsoleRenderer()]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            render,
+            *render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def _printable_values(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {name: printable(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 def _to_json(event: Mapping[str, Any], **_: Any) -> str:
@@ -54,6 +61,19 @@ def _to_json(event: Mapping[str, Any], **_: Any) -> str:
 
 def log() -> Any:
     return structlog.get_logger()
+
+
+UNPRINTABLE = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+"""Unicode categories that steer a terminal or break a line: controls, formats, surrogates, separators."""
+
+
+def printable(text: str) -> str:
+    """Text of unknown origin for a terminal, with what could steer it written as escapes."""
+    return "".join(_escaped(c) if unicodedata.category(c) in UNPRINTABLE else c for c in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()
 
 
 def print_json(values: Mapping[str, Any]) -> None:
@@ -70,7 +90,7 @@ def print_table(
     for position, name in enumerate(columns):
         table.add_column(name, justify="right" if position in numbers else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(click.unstyle(str(cell)) for cell in row))
+        table.add_row(*(printable(str(cell)) for cell in row))
     Console(markup=False).print(table)
 
 
@@ -95,12 +115,12 @@ def report_error(error: BatchjobError) -> None:
             "stopped", error=str(error), exit_code=int(error.exit_code), cause=getattr(error, "cause", None)
         )
     else:
-        click.echo(f"batchjob: {error}", err=True)
+        click.echo(f"batchjob: {printable(str(error))}", err=True)
 
 
 def report_usage(error: click.ClickException) -> int:
     hint = ""
     if isinstance(error, click.UsageError) and error.ctx is not None:
         hint = f" (see `{error.ctx.command_path} --help`)"
-    click.echo(f"batchjob: {error.format_message()}{hint}", err=True)
+    click.echo(f"batchjob: {printable(error.format_message())}{hint}", err=True)
     return int(ExitCode.USAGE)

@@ -87,6 +87,11 @@ def _hit(hit: Mapping[str, Any]) -> Hit:
     )
 
 
+def plain(snippet: str) -> str:
+    """A snippet without its marks."""
+    return snippet.replace(HIT_START, "").replace(HIT_END, "")
+
+
 def _marked_length(fragment: str) -> int:
     """How much of a fragment is marked: the phrase as a whole beats one of its words elsewhere."""
     return sum(len(piece.partition(HIT_END)[0]) for piece in fragment.split(HIT_START)[1:])
@@ -96,7 +101,7 @@ def _page(content: str, snippet: str) -> int | None:
     if not snippet:
         return None
     before, _, _ = snippet.partition(HIT_START)
-    start = content.find(snippet.replace(HIT_START, "").replace(HIT_END, ""))
+    start = content.find(plain(snippet))
     return content.count("\f", 0, start + len(before)) + 1 if start >= 0 else None
 
 
