@@ -18,7 +18,8 @@ INTRODUCTION = """# Measurements
 least five rounds where a round takes less than 10 s, else three. A figure is the median of the rounds, with the
 least and the largest in brackets; a ratio is formed round by round. CPU is user and system time of the command and
 of all processes below it. Memory is the largest sum of their resident memory, seen every 0.1 s: pages that they
-share count more than once, and what lives shorter may be missed."""
+share count more than once, and what lives shorter may be missed. Where the load before the first run is well above
+0, others were at work: then only the ratios of CPU are worth much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def _machine(load_before: float, seconds: float) -> str:
         ("Memory", f"{psutil.virtual_memory().total / 2**30:.0f} GiB"),
         ("Python", platform.python_version()),
         ("Tesseract", _tesseract()),
-        ("Load before the first run", f"{load_before:.1f}"),
+        ("Load before the first run, after the last", f"{load_before:.1f}, {os.getloadavg()[0]:.1f}"),
     ]
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
 
