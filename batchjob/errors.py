@@ -26,6 +26,7 @@ class FailureCategory(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     CRASHED = "crashed"
     GAVE_UP = "gave_up"
+    REFUSED = "refused"
 
 
 CONTENT_DETERMINED = frozenset(
@@ -55,6 +56,14 @@ class UsageError(PermanentError):
     """Wrong use or configuration."""
 
 
+class ObjectRefusedError(UsageError):
+    """One object can never be read: its key is no key, it lies outside the folder, it is archived."""
+
+
+class SourceMissingError(UsageError):
+    """There is no such bucket; that says nothing about the objects it should hold (invariant 3)."""
+
+
 class TooManyFailedError(PermanentError):
     """A run passed its limit of rejected or failed documents."""
 
@@ -73,6 +82,10 @@ class TransientError(BatchjobError):
 
 class MachineError(TransientError):
     """This machine cannot go on (scratch full, work store gone): the shard stops, no row is blamed."""
+
+
+class BodyTooLargeError(PermanentError):
+    """OpenSearch takes no request of this size."""
 
 
 class FencedError(BatchjobError):

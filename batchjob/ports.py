@@ -122,7 +122,7 @@ class BulkLoad(Protocol):
         """Sends a raw NDJSON body, gzip-compressed, to an alias that must exist.
 
         None means that every item succeeded. Raises TransientError (unreachable, 429, 5xx),
-        PermanentError (not permitted, wrong request).
+        BodyTooLargeError, PermanentError (not permitted, wrong request).
         """
         ...
 
@@ -131,13 +131,20 @@ class ReadDocuments(Protocol):
     def documents(
         self, index: str, ids: Sequence[str], fields: Sequence[str]
     ) -> Mapping[str, StoredDocument]:
-        """The stored documents among `ids` (real-time, needs no refresh). Raises TransientError."""
+        """The stored documents among `ids` (real-time, needs no refresh).
+
+        Raises TransientError, also where the answer does not speak of each of them.
+        """
         ...
 
 
 class ManageIndex(Protocol):
     def resolve(self, alias: str) -> str | None:
-        """The one index behind an alias, or None where there is no alias."""
+        """The one index behind an alias, or None where there is no alias. Raises UsageError for several."""
+        ...
+
+    def alias_filter(self, alias: str) -> Mapping[str, Any]:
+        """The filter through which an alias shows its index; empty where it has none."""
         ...
 
     def create(self, index: str, body: Mapping[str, Any]) -> None:

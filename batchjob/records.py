@@ -30,6 +30,12 @@ class FinalState(StrEnum):
     SKIPPED = "skipped"
 
 
+MAX_ATTEMPTS = 3
+"""How often a row is tried, over as many runs, before it is given up (invariant 5)."""
+UNSEEN_VERSION = 1
+"""The version of a document that says its object was never seen: any observation beats it."""
+
+
 class PageMethod(StrEnum):
     """Where a page's text came from."""
 
@@ -135,6 +141,11 @@ class Extraction:
         return "\f".join(page.text for page in self.pages)
 
     @property
+    def pages_read(self) -> int:
+        """Pages that are not failed: `page_count` is what the document claims."""
+        return sum(page.method is not PageMethod.FAILED for page in self.pages)
+
+    @property
     def ocr_pages(self) -> int:
         return sum(page.method in (PageMethod.OCR, PageMethod.BOTH) for page in self.pages)
 
@@ -160,6 +171,7 @@ class Outcome:
     mime_type: str | None = None
     method: str | None = None
     page_count: int = 0
+    pages_read: int = 0
     ocr_pages: int = 0
     confidence: float | None = None
     cached: bool = False
@@ -184,6 +196,7 @@ OUTCOME_SCHEMA = pa.schema(
         ("mime_type", pa.string()),
         ("method", pa.string()),
         ("page_count", pa.int32()),
+        ("pages_read", pa.int32()),
         ("ocr_pages", pa.int32()),
         ("confidence", pa.float64()),
         ("cached", pa.bool_()),

@@ -54,8 +54,8 @@ class Settings(BaseSettings):
     """Text kept of a document, in UTF-8 bytes; the rest is counted as truncated."""
     page_seconds: Annotated[float, Field(gt=0)] = 60.0
     """Wall time without a finished page after which a child process is stopped."""
-    document_seconds: Annotated[float, Field(gt=0)] = 1800.0
-    """Wall time for one group of pages in one child process."""
+    document_seconds: Annotated[float, Field(gt=0)] = 3600.0
+    """Wall time for a document; pages not read by then are left out, those that were are kept."""
     child_memory: Annotated[int, Field(ge=64 * MIB)] = 1536 * MIB
     """Resident memory of a child process and its descendants, in bytes."""
     failure_limit: Annotated[float, Field(ge=0, le=1)] = 0.5

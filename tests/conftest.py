@@ -4,9 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support import servers
 from tests.support.servers import S3Server
+
+settings.register_profile("no deadline", deadline=None)  # the machine that runs the tests may be busy
+settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,10 @@
 
 import configparser
 import re
+import shutil
 import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -51,3 +54,26 @@ def test_make_alone_lists_every_target() -> None:
     shown = subprocess.run(["make"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
     targets = {line.split()[0] for line in shown.splitlines()}
     assert targets >= {"sample", "test", "test-slow", "check", "bench", "lock", "opensearch", "clean"}
+
+
+def test_a_wheel_holds_the_job_definitions_that_local_reads(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+    ]
+    source = tmp_path / "source"
+    shutil.copytree(REPOSITORY / "batchjob", source / "batchjob")
+    shutil.copytree(REPOSITORY / "job-definitions", source / "job-definitions")
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, source)
+    subprocess.run([*command, "--wheel-dir", tmp_path, source], check=True, cwd=tmp_path)
+    [wheel] = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert any(name.endswith("data/share/batchjob/job-definitions/process.json") for name in names)
+    assert "batchjob/cli/main.py" in names

@@ -35,7 +35,8 @@ class EmbeddedServer:
 
 def start(folder: Path, *, keep: bool) -> EmbeddedServer:
     """Starts a server, whose log goes to `folder`. Raises UsageError (not installed), TransientError."""
-    log = folder / "opensearch.log"
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / f"opensearch-{os.getpid()}.log"
     command = [_binary(), "-addr", "127.0.0.1:0", "-no-stdin-watch"]
     if not keep:
         command += ["-parent-pid", str(os.getpid())]
@@ -50,6 +51,7 @@ def start(folder: Path, *, keep: bool) -> EmbeddedServer:
         )
     with log.open("rb") as lines:
         ready = _wait_for_ready(process, lines)
+    log.unlink()
     return EmbeddedServer(ready["url"], process.pid)
 
 
@@ -89,8 +91,9 @@ def _record(folder: Path) -> Path:
     return folder / "opensearch.json"
 
 
-def remember(folder: Path, server: EmbeddedServer) -> None:
-    """Notes a kept server, so that `batchjob search` finds it."""
+def replace_kept(folder: Path, server: EmbeddedServer) -> None:
+    """Notes a kept server, so that `batchjob search` finds it, and ends the one that was kept before."""
+    stop_kept(folder)
     _record(folder).write_bytes(orjson.dumps({"url": server.url, "pid": server.pid}))
 
 
@@ -107,7 +110,7 @@ def find_kept(folder: Path) -> EmbeddedServer | None:
 
 
 def stop_kept(folder: Path) -> None:
-    """Ends the server kept by an earlier command: what it holds is made anew."""
+    """Ends the server kept by an earlier command."""
     kept = find_kept(folder)
     if kept is not None:
         kept.stop()

@@ -4,7 +4,7 @@ import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from batchjob.errors import PermanentError, UsageError
+from batchjob.errors import ObjectRefusedError, PermanentError
 from batchjob.ports import ObjectMeta
 
 if TYPE_CHECKING:
@@ -15,17 +15,21 @@ MAX_KEY_BYTES = 1024
 
 
 def checked_key(key: str) -> bytes:
-    """The key in UTF-8. Raises UsageError for a key that no store can hold."""
+    """The key in UTF-8. Raises ObjectRefusedError for a key that no store can hold."""
     try:
         encoded = key.encode()
     except UnicodeEncodeError:
-        raise UsageError(f"key {key!r} is not valid Unicode (a lone surrogate); rename the object") from None
+        raise ObjectRefusedError(
+            f"key {key!r} is not valid Unicode (a lone surrogate); rename the object"
+        ) from None
     if not encoded:
-        raise UsageError("an empty key names no object")
+        raise ObjectRefusedError("an empty key names no object")
     if b"\0" in encoded:
-        raise UsageError(f"key {key!r} contains a NUL character; rename the object")
+        raise ObjectRefusedError(f"key {key!r} contains a NUL character; rename the object")
     if len(encoded) > MAX_KEY_BYTES:
-        raise UsageError(f"key {key[:60]!r}… is {len(encoded)} bytes long, the most is {MAX_KEY_BYTES}")
+        raise ObjectRefusedError(
+            f"key {key[:60]!r}… is {len(encoded)} bytes long, the most is {MAX_KEY_BYTES}"
+        )
     return encoded
 
 

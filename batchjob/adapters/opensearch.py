@@ -1,6 +1,7 @@
 """OpenSearch behind the Index port, through opensearch-py; the one place that knows its answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -8,7 +9,7 @@ from opensearchpy import OpenSearch, Urllib3HttpConnection
 from opensearchpy.exceptions import ConnectionError as Unreachable
 from opensearchpy.exceptions import OpenSearchException, TransportError
 
-from batchjob.errors import BatchjobError, PermanentError, TransientError, UsageError
+from batchjob.errors import BatchjobError, BodyTooLargeError, PermanentError, TransientError, UsageError
 from batchjob.ports import BulkItem, StoredDocument
 
 BULK_ANSWER = "errors,items.*.status,items.*.error.type,items.*.error.reason"
@@ -77,6 +78,8 @@ class OpenSearchIndex:
             return TransientError(
                 f"OpenSearch at {self._url} answered {status}: {reason}", cause="index_busy"
             )
+        if status == 413:
+            return BodyTooLargeError(f"OpenSearch at {self._url} takes no request of this size (413)")
         if status in (401, 403):
             return PermanentError(
                 f"OpenSearch at {self._url} refuses ({status}): check user and permissions; {reason}"
@@ -95,13 +98,8 @@ class OpenSearchIndex:
             body=body,
             headers={"content-type": "application/x-ndjson", "content-encoding": "gzip"},
         )
-        if not isinstance(answer, Mapping) or "errors" not in answer:
-            raise TransientError(
-                f"OpenSearch at {self._url} gave a bulk answer that says nothing", cause="index_answer"
-            )
-        if not answer["errors"]:
-            return None
-        return [_item(next(iter(entry.values()))) for entry in answer["items"]]
+        with self._understood("bulk"):
+            return None if answer["errors"] is False else [_item(entry) for entry in answer["items"]]
 
     def documents(
         self, index: str, ids: Sequence[str], fields: Sequence[str]
@@ -111,25 +109,49 @@ class OpenSearchIndex:
         answer = self._ask(
             "POST", f"/{index}/_mget", params={"_source_includes": ",".join(fields)}, body={"ids": list(ids)}
         )
-        return {
-            doc["_id"]: StoredDocument(doc["_version"], doc.get("_source", {}))
-            for doc in answer["docs"]
-            if doc.get("found")
-        }
+        with self._understood("mget"):
+            told = {doc["_id"]: doc["found"] for doc in answer["docs"]}
+            found = [doc for doc in answer["docs"] if doc["found"]]
+            stored = {doc["_id"]: StoredDocument(doc["_version"], doc.get("_source", {})) for doc in found}
+        if told.keys() != set(ids):
+            raise TransientError(
+                f"OpenSearch at {self._url} left documents out of its answer", cause="index_answer"
+            )
+        return stored
+
+    @contextmanager
+    def _understood(self, what: str) -> Iterator[None]:
+        """An answer that lacks what it must have (a shard that failed, a proxy's page) is no answer."""
+        try:
+            yield
+        except (KeyError, TypeError, ValueError, StopIteration, AttributeError) as error:
+            raise TransientError(
+                f"OpenSearch at {self._url} gave a {what} answer that cannot be understood ({error!r})",
+                cause="index_answer",
+            ) from error
 
     def resolve(self, alias: str) -> str | None:
-        try:
-            answer = self._client.transport.perform_request("GET", f"/_alias/{alias}")
-        except OpenSearchException as error:
-            if isinstance(error, TransportError) and error.status_code == 404:
-                return None
-            raise self._translated(error) from error
-        names = sorted(answer)
-        if len(names) != 1:
+        names = sorted(self._alias(alias))
+        if len(names) > 1:
             raise UsageError(
                 f"alias {alias!r} stands for several indexes ({', '.join(names)}): it must be one; remove the others"
             )
-        return str(names[0])
+        return names[0] if names else None
+
+    def alias_filter(self, alias: str) -> Mapping[str, Any]:
+        [entry] = self._alias(alias).values()
+        found: Mapping[str, Any] = entry["aliases"][alias].get("filter", {})
+        return found
+
+    def _alias(self, alias: str) -> Mapping[str, Any]:
+        """The indexes behind an alias, with what each says of it; none where there is no such alias."""
+        try:
+            answer: Mapping[str, Any] = self._client.transport.perform_request("GET", f"/_alias/{alias}")
+        except OpenSearchException as error:
+            if isinstance(error, TransportError) and error.status_code == 404:
+                return {}
+            raise self._translated(error) from error
+        return answer
 
     def create(self, index: str, body: Mapping[str, Any]) -> None:
         try:
@@ -155,6 +177,7 @@ class OpenSearchIndex:
         return answer
 
 
-def _item(entry: Mapping[str, Any]) -> BulkItem:
+def _item(operation: Mapping[str, Any]) -> BulkItem:
+    [entry] = operation.values()
     error = entry.get("error") or {}
     return BulkItem(int(entry["status"]), str(error.get("type", "")), str(error.get("reason", "")))

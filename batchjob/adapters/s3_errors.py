@@ -25,8 +25,9 @@ from urllib3.exceptions import HTTPError
 from batchjob.errors import (
     BatchjobError,
     ObjectMissingError,
-    PermanentError,
+    ObjectRefusedError,
     PreconditionFailedError,
+    SourceMissingError,
     TransientError,
     UsageError,
 )
@@ -78,7 +79,8 @@ def _refusal(error: ClientError, bucket: str, key: str) -> BatchjobError:
     if status == 412:
         return PreconditionFailedError(key)
     if code in MISCONFIGURED:
-        return UsageError(f"{message}: {MISCONFIGURED[code]}")
+        kind = SourceMissingError if code == "NoSuchBucket" else UsageError
+        return kind(f"{message}: {MISCONFIGURED[code]}")
     if (status in (401, 403) and code != "InvalidObjectState") or code in REFUSED:
         return TransientError(
             f"{message}: access denied; check the credentials and the policies of the bucket and the role "
@@ -87,7 +89,7 @@ def _refusal(error: ClientError, bucket: str, key: str) -> BatchjobError:
         )
     if _may_pass(code, status):
         return TransientError(f"{message}; try again", cause="store_unavailable")
-    return PermanentError(f"{message}: {error.response['Error'].get('Message', 'refused')}")
+    return ObjectRefusedError(f"{message}: {error.response['Error'].get('Message', 'refused')}")
 
 
 def _may_pass(code: str, status: int) -> bool:

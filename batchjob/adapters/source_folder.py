@@ -11,7 +11,7 @@ import structlog
 from batchjob.adapters.clock import SystemClock
 from batchjob.adapters.folder_files import Child, file_meta, in_order, opened_file
 from batchjob.adapters.objects import checked_key
-from batchjob.errors import BatchjobError, ObjectMissingError, TransientError, UsageError
+from batchjob.errors import BatchjobError, ObjectMissingError, ObjectRefusedError, TransientError
 from batchjob.ports import Clock, ObjectMeta, Opened
 
 MARKER = ".batchjob-root"
@@ -33,22 +33,27 @@ class SourceFolder:
     def __init__(self, root: Path, clock: Clock | None = None) -> None:
         self._root = root.absolute()
         self._clock = clock or SystemClock()
+        self.left_out = 0
 
     def open(
         self, key: str, *, byte_range: tuple[int, int] | None = None, if_match: str | None = None
     ) -> Opened:
         _check_path(key)
         try:
-            descriptor = self._descriptor(key)
+            now = self._clock.now_ms()  # before the look: what changes after it is newer
+            descriptor = self._descriptor(key, now)
         except OSError as error:
             raise self._error(error) from error
         file = os.fdopen(descriptor, "rb")
         meta = file_meta(key, os.fstat(descriptor), etag_of)
-        now = self._clock.now_ms()
         return opened_file(file, meta, now, byte_range, if_match, etag_of, self._error)
 
     def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectMeta]:
-        """In bytewise order of the keys. A file that cannot be an object is left out with a warning."""
+        """In bytewise order of the keys.
+
+        What cannot be an object or cannot be read is left out with a warning, and counted in `left_out`.
+        """
+        self.left_out = 0
         wanted = checked_key(prefix) if prefix else b""
         after = checked_key(start_after) if start_after else b""
         if not self._root.is_dir():
@@ -59,10 +64,12 @@ class SourceFolder:
                     yield file_meta(key.decode(), Path(path).stat(), etag_of)
                 except FileNotFoundError:
                     continue
+                except OSError as error:
+                    self._leave_out(path, error)
         except OSError as error:
             raise self._error(error) from error
 
-    def _descriptor(self, key: str) -> int:
+    def _descriptor(self, key: str, now: int) -> int:
         """Opens the file, or looks for the marker, through one descriptor of the root: on the same mount."""
         root = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -77,7 +84,7 @@ class SourceFolder:
                     return descriptor
                 os.close(descriptor)
             self._check_marker(root)
-            raise ObjectMissingError(key, self._clock.now_ms())
+            raise ObjectMissingError(key, now)
         finally:
             os.close(root)
 
@@ -88,17 +95,24 @@ class SourceFolder:
             raise TransientError(
                 f"{self._root} has no file {MARKER}, so an absent file may mean an unmounted folder: "
                 f"mount it, or create {self._root / MARKER} if all is there",
-                cause="source_unavailable",
+                cause="absence_unproven",
             ) from None
 
     def _check_inside(self, path: Path) -> None:
         if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self._root)):
-            raise UsageError(f"{path} leads out of {self._root} through a link; put the file itself there")
+            raise ObjectRefusedError(
+                f"{path} is a link that leads out of {self._root}, or nowhere; put the file itself there"
+            )
 
     def _children(self, path: str, known: bytes) -> Iterator[Child]:
         try:
             entries = os.scandir(path)
         except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            if Path(path) == self._root:
+                raise
+            self._leave_out(path, error)
             return
         with entries:
             for entry in entries:
@@ -110,8 +124,13 @@ class SourceFolder:
                         yield key + b"/", entry.path, True
                     elif self._is_document(entry):
                         yield key, entry.path, False
-                except UsageError as error:
-                    log.warning("file left out", path=ascii(entry.path), reason=str(error))
+                except (ObjectRefusedError, OSError) as error:
+                    self._leave_out(entry.path, error)
+
+    def _leave_out(self, path: str, error: Exception) -> None:
+        self.left_out += 1
+        shown = os.fsencode(path).decode(errors="backslashreplace")
+        log.warning("left out", path=shown, reason=str(error))
 
     def _is_document(self, entry: os.DirEntry[str]) -> bool:
         if entry.is_symlink():
@@ -136,4 +155,6 @@ def _check_path(key: str) -> None:
     """One file has one key: a path in its plain form, which cannot lead out of the folder by itself."""
     checked_key(key)
     if any(part in ("", ".", "..") for part in key.split("/")):
-        raise UsageError(f"key {key!r} is not a plain relative path; write it without '..', '.' and '//'")
+        raise ObjectRefusedError(
+            f"key {key!r} is not a plain relative path; write it without '..', '.' and '//'"
+        )

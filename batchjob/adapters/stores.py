@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from batchjob.adapters.folder import FolderStore
 from batchjob.adapters.source_folder import SourceFolder
-from batchjob.errors import UsageError
+from batchjob.errors import ObjectRefusedError, UsageError
 from batchjob.ports import Source, Store
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def open_source(bucket: str, *, endpoint: str | None) -> Source:
     if bucket.startswith("file:"):
         return SourceFolder(_path(bucket))
     if not bucket or "/" in bucket:
-        raise UsageError(f"{bucket!r} is neither a bucket's name nor file:///folder")
+        raise ObjectRefusedError(f"{bucket!r} is neither a bucket's name nor file:///folder")
     return _s3(endpoint, bucket)
 
 
@@ -51,7 +51,9 @@ def _path(uri: str) -> Path:
     parts = urlsplit(uri)
     path = Path(os.fsdecode(unquote_to_bytes(parts.path)))
     if parts.netloc not in ("", "localhost") or not path.is_absolute() or parts.query or parts.fragment:
-        raise UsageError(f"{uri!r}: write file:///absolute/path, with '?', '#' and '%' percent-encoded")
+        raise ObjectRefusedError(
+            f"{uri!r}: write file:///absolute/path, with '?', '#' and '%' percent-encoded"
+        )
     if "\0" in str(path):
-        raise UsageError(f"{uri!r} contains a NUL character")
+        raise ObjectRefusedError(f"{uri!r} contains a NUL character")
     return path

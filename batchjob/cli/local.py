@@ -15,7 +15,7 @@ from batchjob.adapters import embedded
 from batchjob.adapters.opensearch import OpenSearchIndex, safe_url
 from batchjob.cli import options, services
 from batchjob.cli.manifest import read_folder
-from batchjob.cli.output import log, print_json, print_table, progress_bar
+from batchjob.cli.output import log, notice, print_json, print_problems, print_table, progress_bar
 from batchjob.cli.stations import check_failure_limit
 from batchjob.errors import TransientError, UsageError
 from batchjob.local.jobs import LocalJobs
@@ -24,15 +24,12 @@ from batchjob.local.retry import JobEnd
 from batchjob.manifest.cut import Plan, freeze
 from batchjob.manifest.read import Manifest, read_manifest
 from batchjob.ocr.tessdata import check as check_ocr
-from batchjob.ports import Get
+from batchjob.operate.status import RunStore, read_status
 from batchjob.process.fingerprint import extraction_fingerprint
-from batchjob.records import FinalState, Outcome, Summary, outcomes_from_parquet
+from batchjob.records import FinalState, Summary
 from batchjob.reduce.finish import read_summary
 from batchjob.reduce.mapping import ensure_index
 from batchjob.settings import Settings, load_settings
-
-TOLD = 20
-"""Failures shown in the table; `status` and the outcomes have all."""
 
 
 @click.command()
@@ -63,7 +60,7 @@ def local(
     settings = load_settings(work=work, index=index, opensearch_url=opensearch_url)
     check_ocr(settings)
     store = services.work_store(settings)
-    found = read_folder(target) if target.is_dir() else read_manifest(target)
+    found = read_folder(target, settings) if target.is_dir() else read_manifest(target)
     if not found.rows:
         raise UsageError(f"{target} has no rows: nothing to do")
     cpus = services.usable_cpus()
@@ -93,6 +90,11 @@ def local(
             raise TransientError(f"run {run.run_id} has no summary; run `batchjob reduce {run.run_id}` again")
         _show(summary, store, found, url, time.monotonic() - started, as_json)
     check_failure_limit(summary, settings)
+    requeued = summary.states[FinalState.REQUEUED]
+    if requeued:
+        raise TransientError(
+            f"{requeued} documents could not be reached this time: run the same command again"
+        )
 
 
 @contextmanager
@@ -104,8 +106,7 @@ def search_server(settings: Settings, keep: bool) -> Iterator[str]:
     folder = services.work_folder(settings)
     if folder is None:
         raise UsageError("the work is in S3, so the index must be a real one: give --opensearch URL")
-    click.echo(embedded.LIMITS, err=True)
-    embedded.stop_kept(folder)
+    notice(embedded.LIMITS)
     server = embedded.start(folder, keep=keep)
     try:
         yield server.url
@@ -113,8 +114,8 @@ def search_server(settings: Settings, keep: bool) -> Iterator[str]:
         server.stop()
         raise
     if keep:
-        embedded.remember(folder, server)
-        click.echo(f"search server kept at {server.url}; end it with: kill {server.pid}", err=True)
+        embedded.replace_kept(folder, server)
+        notice(f"search server kept at {server.url}; end it with: kill {server.pid}")
     else:
         server.stop()
 
@@ -137,6 +138,8 @@ class Progress:
         except orjson.JSONDecodeError:
             self._bar.console.print(line.decode(errors="replace").rstrip(), markup=False)
             return
+        if not isinstance(event, dict):
+            return
         if event.get("event") == "document":
             self._done.add(event["doc_id"])
             self._bar.update(self._task, completed=len(self._done))
@@ -153,7 +156,9 @@ def _run(run: LocalRun, at_once: int) -> None:
         run_pipeline(run, LocalJobs(at_once, Progress(bar, run.run.rows)))
 
 
-def _show(summary: Summary, store: Get, found: Manifest, url: str, seconds: float, as_json: bool) -> None:
+def _show(
+    summary: Summary, store: RunStore, found: Manifest, url: str, seconds: float, as_json: bool
+) -> None:
     values = {
         "run_id": summary.run_id,
         "rows": summary.rows,
@@ -172,14 +177,4 @@ def _show(summary: Summary, store: Get, found: Manifest, url: str, seconds: floa
         name: value for name, value in values.items() if value or name not in FinalState.__members__.values()
     }
     print_table("result", ["", ""], [*shown.items()], numbers=[1])
-    failures = [o for o in _outcomes(store, summary.run_id) if o.message]
-    if failures:
-        rows = [[o.key, str(o.state), o.category or "", o.message] for o in failures[:TOLD]]
-        print_table("not read, or not wholly", ["document", "state", "why", ""], rows)
-    if len(failures) > TOLD:
-        click.echo(f"and {len(failures) - TOLD} more: batchjob status {summary.run_id}")
-
-
-def _outcomes(store: Get, run_id: str) -> list[Outcome]:
-    with store.open(layout.merged_outcomes(run_id)) as opened:
-        return sorted(outcomes_from_parquet(opened.body.read()), key=lambda o: o.key)
+    print_problems(read_status(store, summary.run_id).problems)

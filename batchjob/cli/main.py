@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 from batchjob.cli.output import configure_logs, log, report_error, report_usage
-from batchjob.errors import BatchjobError, ExitCode
+from batchjob.errors import BatchjobError, ExitCode, TransientError
 from batchjob.local.jobs import SUPERVISOR
 from batchjob.sandbox import end_with_parent
 
@@ -50,9 +50,14 @@ def cli() -> None:
     """
 
 
+class Terminated(BaseException):
+    """SIGTERM came."""
+
+
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
     """Batch sends SIGTERM 30 s before SIGKILL: leave what is not receipted to the next attempt."""
-    raise SystemExit(int(ExitCode.TRY_AGAIN))
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Terminated
 
 
 def main() -> NoReturn:
@@ -73,8 +78,9 @@ def main() -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         click.echo("batchjob: interrupted; the same command goes on from what is done", err=True)
         code = 128 + signal.SIGINT
-    except SystemExit as stop:
-        code = stop.code if isinstance(stop.code, int) else ExitCode.INTERNAL
+    except Terminated:
+        report_error(TransientError("stopped by SIGTERM; the same command goes on from what is done"))
+        code = ExitCode.TRY_AGAIN
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = ExitCode.DONE

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import click
 
+from batchjob.adapters.source_folder import SourceFolder
 from batchjob.cli import options, services
-from batchjob.cli.output import print_json, print_table
+from batchjob.cli.output import notice, print_json, print_table
 from batchjob.errors import UsageError
 from batchjob.manifest.cut import estimated_cost
-from batchjob.manifest.folder import rows_from_listing
+from batchjob.manifest.folder import SUFFIXES, read_listing
 from batchjob.manifest.read import Manifest, one_row_an_object, read_manifest
 from batchjob.records import ManifestRow, manifest_to_parquet
-from batchjob.settings import load_settings
+from batchjob.settings import Settings, load_settings
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -23,15 +24,25 @@ def manifest() -> None:
     """Make, show and check manifests. manifests/README.md states the columns."""
 
 
-def read_folder(folder: Path) -> Manifest:
-    """A row for each document below a folder. Raises UsageError where there is none."""
-    bucket = folder.resolve().as_uri()
-    found = one_row_an_object(rows_from_listing(bucket, services.source(load_settings(), bucket)))
+def read_folder(folder: Path, settings: Settings) -> Manifest:
+    """A row for each document below a folder, save in its work folder. Raises UsageError where there is none."""
+    root = folder.resolve()
+    source = SourceFolder(root)
+    own = [Path(place).resolve() for place in services.folders_written(settings)]
+    inside = [
+        f"{path.relative_to(root).as_posix()}/" for path in own if path != root and path.is_relative_to(root)
+    ]
+    found = read_listing(root.as_uri(), source, inside)
+    if found.passed_over or source.left_out:
+        notice(
+            f"{found.passed_over} other files passed over, {source.left_out} left out with a warning; documents are "
+            f"{' '.join(SUFFIXES)}"
+        )
     if not found.rows:
         raise UsageError(
-            f"no documents below {str(folder)!r}: PDF, JPEG, PNG, TIFF or DocuWorks files are looked for"
+            f"no documents below {str(folder)!r}: files named {' '.join(SUFFIXES)} are looked for"
         )
-    return found
+    return one_row_an_object(found.rows)
 
 
 @manifest.command("from-dir")
@@ -40,7 +51,7 @@ def read_folder(folder: Path) -> Manifest:
 @options.as_json
 def from_dir(folder: Path, output: Path, as_json: bool) -> None:
     """Make a manifest of the documents below FOLDER."""
-    _write(read_folder(folder), output, as_json)
+    _write(read_folder(folder, load_settings()), output, as_json)
 
 
 @manifest.command("from-csv")

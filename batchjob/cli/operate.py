@@ -6,9 +6,11 @@ from dataclasses import asdict, replace
 import click
 
 from batchjob.cli import options, services
-from batchjob.cli.output import print_json, print_table, printable
+from batchjob.cli.output import print_json, print_problems, print_table, printable
+from batchjob.errors import UsageError
 from batchjob.operate.search import HIT_END, HIT_START, Hit, find, plain
 from batchjob.operate.status import RunStatus, read_status
+from batchjob.records import Outcome
 from batchjob.settings import load_settings
 
 
@@ -31,6 +33,8 @@ def search(
 ) -> None:
     """Search the index: file, page and snippet of each hit."""
     settings = load_settings(work=work, index=index, opensearch_url=opensearch_url)
+    if not " ".join(query).strip():
+        raise UsageError("say what to search for")
     answer = find(services.open_index(settings), settings.index, " ".join(query), size)
     if as_json:
         hits = [asdict(replace(hit, snippet=plain(hit.snippet))) for hit in answer.hits]
@@ -66,16 +70,24 @@ def status(run: str | None, work: str | None, as_json: bool) -> None:
     found = read_status(services.work_store(load_settings(work=work)), run)
     values = _status_values(found)
     if as_json:
-        print_json(values)
+        print_json(values | {"problems": [_problem(outcome) for outcome in found.problems]})
         return
     rows = [(name, value) for name, value in values.items() if not isinstance(value, dict)]
-    rows += [
-        (f"  {name}", value)
-        for group in values.values()
-        if isinstance(group, dict)
-        for name, value in group.items()
-    ]
+    states = values.get("states")
+    rows += (
+        [(f"  {name}", count) for name, count in states.items() if count] if isinstance(states, dict) else []
+    )
     print_table(f"run {found.run.run_id}", ["", ""], rows, numbers=[1])
+    print_problems(found.problems)
+
+
+def _problem(outcome: Outcome) -> dict[str, object]:
+    return {
+        "document": outcome.key,
+        "state": outcome.state,
+        "why": outcome.category,
+        "message": outcome.message,
+    }
 
 
 def _status_values(found: RunStatus) -> dict[str, object]:

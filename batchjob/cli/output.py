@@ -23,6 +23,9 @@ from rich.progress import (
 from rich.table import Table
 
 from batchjob.errors import BatchjobError, ExitCode
+from batchjob.records import Outcome
+
+PROBLEMS_SHOWN = 20
 
 
 def in_batch() -> bool:
@@ -76,6 +79,14 @@ def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode()
 
 
+def notice(text: str) -> None:
+    """A word beside the result: a line on a terminal, an event in the log elsewhere."""
+    if sys.stderr.isatty():
+        click.echo(printable(text), err=True)
+    else:
+        log().info("notice", text=text)
+
+
 def print_json(values: Mapping[str, Any]) -> None:
     """The one JSON object on the last line of standard output."""
     sys.stdout.flush()
@@ -92,6 +103,15 @@ def print_table(
     for row in rows:
         table.add_row(*(printable(str(cell)) for cell in row))
     Console(markup=False).print(table)
+
+
+def print_problems(problems: Sequence[Outcome]) -> None:
+    """The first rows that failed or were not read wholly, with the reason of each."""
+    if problems:
+        rows = [[o.key, o.state.value, o.category or "", o.message or ""] for o in problems[:PROBLEMS_SHOWN]]
+        print_table("not read, or not wholly", ["document", "state", "why", ""], rows)
+    if len(problems) > PROBLEMS_SHOWN:
+        click.echo(f"and {len(problems) - PROBLEMS_SHOWN} more; `batchjob status RUN --json` lists all")
 
 
 def progress_bar() -> Progress:
@@ -119,6 +139,9 @@ def report_error(error: BatchjobError) -> None:
 
 
 def report_usage(error: click.ClickException) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return int(ExitCode.USAGE)
     hint = ""
     if isinstance(error, click.UsageError) and error.ctx is not None:
         hint = f" (see `{error.ctx.command_path} --help`)"

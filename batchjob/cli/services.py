@@ -29,7 +29,16 @@ def source(settings: Settings, bucket: str) -> Source:
 
 def work_folder(settings: Settings) -> Path | None:
     """The work folder on this machine; None where the work is in S3."""
-    place = settings.work
+    return _folder(settings.work)
+
+
+def folders_written(settings: Settings) -> list[Path]:
+    """The folders on this machine that batchjob itself writes to."""
+    places = (_folder(settings.work), _folder(thumbnails_place(settings)), settings.scratch)
+    return [place for place in places if place is not None]
+
+
+def _folder(place: str) -> Path | None:
     return None if place.startswith("s3:") else Path(place.removeprefix("file://")).absolute()
 
 

@@ -147,9 +147,8 @@ def reduce(
     index = services.open_index(settings)
     index.version()
     with progress_bar() as bar:
-        summary = reduce_run(
-            ReduceJob(info, services.new_writer()), store, index, services.CLOCK, Bodies(bar)
-        )
+        job = ReduceJob(info, services.new_writer(), allow_deletes)
+        summary = reduce_run(job, store, index, services.CLOCK, Bodies(bar))
     _show_reduce(summary, as_json)
     check_failure_limit(summary, settings)
 

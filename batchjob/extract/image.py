@@ -18,6 +18,8 @@ _COARSE_DPI = 150
 _LONGEST_SIDE = {True: 17.5, False: 50.0}  # inches, for coarse and other resolutions: just over A3 and A0
 _MOST_ENLARGED = 3.0
 _SMALLEST_SIDE = 8
+_LEAST_CONTRAST = 16
+"""Of 255 shades: print, however faint, differs from its paper by more."""
 _DEEP = ("I", "F", "I;16", "I;16B", "I;16L")
 """Modes of more than 8 bits."""
 
@@ -49,6 +51,7 @@ def open_image(path: Path, kind: Kind, max_pixels: int) -> Image.Image:
     try:
         image = Image.open(path, formats=(_FORMATS[kind],))
     except DAMAGE as error:
+        raise_machine_failure(error)
         raise NotReadError(FailureCategory.CORRUPT, kind, f"the image is damaged ({_words(error)})") from None
     width, height = image.size
     if width * height > max_pixels:
@@ -92,12 +95,30 @@ def read_page(image: Image.Image, number: int, out: Path, dpi: int, max_pixels: 
             event |= {"method": "blank"}
         else:
             gray, resolution = prepare(image, dpi)
-            name = f"page-{number:06d}.pgm"
-            gray.save(out / name)
-            event |= {"image": name, "dpi": resolution}
+            event |= ocr_work(gray, number, out, resolution)
     except DAMAGE as error:
+        raise_machine_failure(error)
         event |= _failed(FailureCategory.CORRUPT, f"the image is damaged ({_words(error)})")
     return event | {"seconds": round(time.monotonic() - started, 4)}
+
+
+def ocr_work(gray: Image.Image, number: int, out: Path, dpi: int) -> dict[str, object]:
+    """What a page's event says of its picture: written to a file for OCR, or blank where it is all one shade."""
+    low, high = gray.getextrema()
+    if isinstance(low, tuple) or isinstance(high, tuple) or high - low < _LEAST_CONTRAST:
+        return {"method": "blank"}
+    name = f"page-{number:06d}.pgm"
+    gray.save(out / name)
+    return {"image": name, "dpi": max(dpi, _PLAUSIBLE_DPI[0])}
+
+
+def raise_machine_failure(error: BaseException) -> None:
+    """An error of the operating system (disk full, file gone) says nothing about the document: raises it again.
+
+    Pillow's own OSErrors have no number.
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        raise error
 
 
 def _failed(category: FailureCategory, message: str) -> dict[str, object]:
@@ -153,10 +174,13 @@ def to_gray(image: Image.Image) -> Image.Image:
 
 
 def _sixteen_bit_to_gray(image: Image.Image) -> Image.Image:
-    """Scaled by the brightest value, since scanners store 10, 12 or 16 bits in it."""
+    """Scaled by the brightest value: scanners store 10, 12 or 16 bits in it, and floats may go from 0 to 1."""
+    is_float = image.mode == "F"
     image = image.convert("F")
     extrema = image.getextrema()
     brightest = extrema[1] if not isinstance(extrema[1], tuple) else 0.0
+    if is_float and 0 < brightest <= 1:
+        return image.point(lambda value: value * 255 + 0).convert("L")
     bits = max(math.ceil(math.log2(max(float(brightest), 1.0) + 1)), 8)
     return image.point(lambda value: value * (255 / (2**bits - 1)) + 0).convert("L")
 
@@ -171,7 +195,8 @@ def thumbnail(path: Path, kind: Kind) -> bytes | None:
             if image.mode in _DEEP:
                 return encode(to_gray(image))
             return encode(ImageOps.exif_transpose(to_srgb(image)))
-    except DAMAGE:
+    except DAMAGE as error:
+        raise_machine_failure(error)
         return None
 
 

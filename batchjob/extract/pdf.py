@@ -45,9 +45,17 @@ def describe(pdf: pdfium.PdfDocument) -> dict[str, object]:
         "event": "document",
         "mime_type": Kind.PDF,
         "page_count": len(pdf),
-        "title": clean_line(pdf.get_metadata_value("Title")),
-        "author": clean_line(pdf.get_metadata_value("Author")),
+        "title": _property(pdf, "Title"),
+        "author": _property(pdf, "Author"),
     }
+
+
+def _property(pdf: pdfium.PdfDocument, name: str) -> str | None:
+    """A property of the document; None where it is not valid UTF-16."""
+    try:
+        return clean_line(pdf.get_metadata_value(name))
+    except UnicodeDecodeError:
+        return None
 
 
 def read_page(pdf: pdfium.PdfDocument, number: int, out: Path, dpi: int) -> dict[str, object]:
@@ -99,7 +107,13 @@ def _read(page: pdfium.PdfPage, number: int, out: Path, dpi: int) -> dict[str, o
         if reading.layer:
             _hide_text(page)
         name = f"page-{number:06d}.pgm"
-        event |= {"image": name, "dpi": render_gray(page, out / name, dpi)}
+        resolution = render_gray(page, out / name, dpi)
+        if resolution is not None:
+            event |= {"image": name, "dpi": resolution}
+        elif not reading.layer:
+            event |= {"method": "blank"}
+        else:
+            event |= {"method": "text"}
     return event
 
 
@@ -188,12 +202,17 @@ def _bounds(raw: Any, matrix: _Matrix) -> tuple[float, float, float, float]:
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def render_gray(page: pdfium.PdfPage, path: Path, dpi: int) -> int:
-    """Writes the page as a binary PGM and returns its resolution, which is lower where the page is huge."""
+def render_gray(page: pdfium.PdfPage, path: Path, dpi: int) -> int | None:
+    """Writes the page as a binary PGM and returns its resolution, which is lower where the page is huge.
+
+    None, and nothing written, where the whole page has one shade.
+    """
     width, height = page.get_size()
     scale = min(dpi / 72, math.sqrt(MAX_RENDERED / max(width * height, 1)))
     with closing(page.render(scale=scale, grayscale=True)) as bitmap:
         rows = memoryview(bitmap.buffer).cast("B")
+        if not bytes(rows).strip(bytes(rows[:1])):
+            return None
         with path.open("wb") as file:
             file.write(b"P5\n%d %d\n255\n" % (bitmap.width, bitmap.height))
             if bitmap.stride == bitmap.width:

@@ -48,7 +48,7 @@ def _job_end(code: int) -> JobEnd:
 
 
 class LocalJobs:
-    """Runs jobs, at most `parallel` processes at once; leaving the context ends those still running."""
+    """Runs jobs, at most `parallel` processes at once; an exception, also Ctrl-C, ends those that run."""
 
     def __init__(self, parallel: int, observer: JobObserver) -> None:
         self._parallel = parallel
@@ -68,8 +68,10 @@ class LocalJobs:
             try:
                 wait(futures, return_when=FIRST_EXCEPTION)
                 return [future.result() for future in futures]
-            finally:
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
                 self.stop()
+                raise
 
     def _attempts(self, job: Job, strategy: RetryStrategy, job_id: str, index: int) -> tuple[JobEnd, bytes]:
         attempt = 1
@@ -77,7 +79,8 @@ class LocalJobs:
             end, output = self._attempt(job, job_id, index, attempt)
             again = not self._stopping.is_set() and strategy.retries(end, attempt)
             name = job.name if job.array_size == 1 else f"{job.name}:{index}"
-            self._observer.attempt_ended(name, attempt, end, again)
+            if not self._stopping.is_set():
+                self._observer.attempt_ended(name, attempt, end, again)
             if not again:
                 return end, output
             attempt += 1
@@ -110,11 +113,12 @@ class LocalJobs:
             if self._stopping.is_set():
                 return None
             process = subprocess.Popen(
-                [sys.executable, "-m", "batchjob", *arguments],
+                [sys.executable, "-P", "-m", "batchjob", *arguments],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                start_new_session=True,
             )
             self._running.add(process)
             return process
@@ -143,4 +147,3 @@ class LocalJobs:
                 process.wait(KILL_AFTER_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
-        self._stopping.clear()

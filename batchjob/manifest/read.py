@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import pyarrow as pa
@@ -30,7 +29,9 @@ HINT_COLUMNS = (
 )
 FIELD_COLUMNS = ("department", "project", "tags", "doc_type")
 KNOWN_COLUMNS = frozenset((*PLACE_COLUMNS, *HINT_COLUMNS, *FIELD_COLUMNS))
-INTEGERS = frozenset(("size", "attempt", "not_before"))
+INTEGERS = {"size": 2**63 - 1, "attempt": 100, "not_before": 2**63 - 1}
+"""Columns of whole numbers, and the most that each may be."""
+TEXTS = ("version_id", "etag", "sequencer", "department", "project", "doc_type")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,11 @@ def one_row_an_object(rows: Iterable[ManifestRow]) -> Manifest:
 def _rows(path: Path) -> Iterator[ManifestRow]:
     if not path.is_file():
         raise UsageError(f"no manifest {str(path)!r}: give a CSV or Parquet file, or a folder of documents")
+    if path.suffix.lower() not in (".csv", ".parquet"):
+        raise UsageError(
+            f"{str(path)!r} is no manifest (.csv or .parquet): for documents give their folder, or use "
+            "`batchjob extract`"
+        )
     records = _parquet_records(path) if path.suffix == ".parquet" else _csv_records(path)
     for line, record in records:
         try:
@@ -116,11 +122,8 @@ def _row(record: dict[str, Any], folder: Path) -> ManifestRow:
     given = {name: value for name, value in record.items() if value not in (None, "")}
     bucket, key = _place(given, folder)
     values: dict[str, Any] = {name: given[name] for name in HINT_COLUMNS + FIELD_COLUMNS if name in given}
-    for name in INTEGERS & values.keys():
-        try:
-            values[name] = int(values[name])
-        except ValueError:
-            raise ValueError(f"{name} is {values[name]!r}, not a whole number") from None
+    values |= {name: _whole_number(name, values[name]) for name in INTEGERS if name in values}
+    values |= {name: _text(name, values[name]) for name in TEXTS if name in values}
     if "event_time" in values:
         values["event_time"] = _milliseconds(values["event_time"])
     if "cost" in values:
@@ -131,6 +134,22 @@ def _row(record: dict[str, Any], folder: Path) -> ManifestRow:
         tuple(t.strip() for t in tags.split(";") if t.strip()) if isinstance(tags, str) else tuple(tags)
     )
     return ManifestRow(bucket=bucket, key=key, **values)
+
+
+def _whole_number(name: str, value: object) -> int:
+    try:
+        number = int(str(value))
+    except ValueError:
+        number = -1
+    if not 0 <= number <= INTEGERS[name]:
+        raise ValueError(f"{name} is {value!r}, not a whole number from 0 to {INTEGERS[name]}")
+    return number
+
+
+def _text(name: str, value: object) -> str:
+    if isinstance(value, bytes):
+        raise ValueError(f"{name} is binary: write the column as text")
+    return str(value)
 
 
 def _milliseconds(value: object) -> int:
@@ -154,11 +173,11 @@ def _action(name: str) -> Action:
 def _place(given: dict[str, Any], folder: Path) -> tuple[str, str]:
     """The bucket and key that a row names, by `uri`, by `bucket` and `key`, or by `path` from the manifest's folder."""
     if "uri" in given:
-        return split_uri(str(given["uri"]))
+        return split_uri(_text("uri", given["uri"]))
     if "bucket" in given and "key" in given:
-        return str(given["bucket"]), str(given["key"])
+        return _text("bucket", given["bucket"]), _text("key", given["key"])
     if "path" in given:
-        path = Path(str(given["path"]))
+        path = Path(_text("path", given["path"]))
         if path.is_absolute() or ".." in path.parts:
             raise ValueError(
                 f"path {str(path)!r} leaves the manifest's folder; give `uri` with file:///… instead"
@@ -174,6 +193,6 @@ def split_uri(uri: str) -> tuple[str, str]:
         if bucket and key:
             return bucket, key
     elif uri.startswith("file:///"):
-        path = Path(url2pathname(urlsplit(uri).path))
+        path = Path(url2pathname(uri.removeprefix("file://")))
         return path.parent.as_uri(), path.name
     raise ValueError(f"uri {uri!r} is neither s3://bucket/key nor file:///path")

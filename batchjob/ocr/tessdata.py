@@ -86,7 +86,7 @@ def find_tessdata() -> Tessdata:
     program = shutil.which("tesseract")
     if program is None:
         raise UsageError(
-            "Tesseract is not installed or not in PATH.\nInstall it (Debian package tesseract-ocr, and "
+            "Tesseract is not installed or not in PATH. Install it (Debian package tesseract-ocr, and "
             "tesseract-ocr-script-jpan with tesseract-ocr-script-jpan-vert for Japanese)."
         )
     version = re.search(r"tesseract v?(\S+)", _ask(program, "--version"))

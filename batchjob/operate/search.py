@@ -1,5 +1,7 @@
 """Full-text search over the alias: which documents, on which page, in which words."""
 
+import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +10,8 @@ from batchjob.ports import Search
 
 HIT_START, HIT_END = "\ue000", "\ue001"
 SNIPPET_CHARACTERS = 120
+BETWEEN_JAPANESE = re.compile("(?<=[\u3005-\u30ff\u3400-\u9fff])\\s+(?=[\u3005-\u30ff\u3400-\u9fff])")
+"""Spaces that people and OCR put between kana and ideographs, where the text has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class Answer:
 
 def find(index: Search, alias: str, query: str, size: int) -> Answer:
     """The best `size` documents for a query. Raises TransientError, PermanentError."""
-    answer = index.search(alias, _request(query, size))["hits"]
+    answer = index.search(alias, _request(unicodedata.normalize("NFC", query), size))["hits"]
     return Answer(int(answer["total"]["value"]), [_hit(hit) for hit in answer["hits"]])
 
 
@@ -53,7 +57,7 @@ def _request(query: str, size: int) -> dict[str, Any]:
 
 
 def _ways_to_match(query: str) -> list[dict[str, Any]]:
-    """Words in any order, the phrase as it stands, the phrase as bigrams, and the file's name."""
+    """Words in any order, the phrase as it stands, as bigrams, without its inner spaces, and the file's name."""
 
     def phrase(field: str, boost: float) -> dict[str, Any]:
         return {"match_phrase": {field: {"query": query, "boost": boost}}}
@@ -66,9 +70,10 @@ def _ways_to_match(query: str) -> list[dict[str, Any]]:
         phrase("content.bigram", 3),
         words("content", 1),
         phrase("title", 3),
-        words("file_name", 2),
-        phrase("s3_key", 2),
-        {"term": {"file_name.keyword": {"value": query, "boost": 10}}},
+        words("file_name", 8),
+        phrase("file_path", 2),
+        {"term": {"file_name.keyword": {"value": query, "boost": 20}}},
+        {"match_phrase": {"content.bigram": BETWEEN_JAPANESE.sub("", query)}},
     ]
 
 

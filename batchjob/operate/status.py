@@ -6,7 +6,7 @@ from typing import Protocol
 from batchjob import layout
 from batchjob.errors import ObjectMissingError, UsageError
 from batchjob.ports import Get, List
-from batchjob.records import Receipt, RunInfo, Summary
+from batchjob.records import Outcome, Receipt, RunInfo, Summary, outcomes_from_parquet
 
 
 class RunStore(Get, List, Protocol):
@@ -15,11 +15,15 @@ class RunStore(Get, List, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """A run and how far it is: `receipts` of the shards that are done, `summary` once it is finished."""
+    """A run and how far it is: `receipts` of the shards that are done; once it is finished the `summary`,
+
+    and the outcomes that have something to say, by key.
+    """
 
     run: RunInfo
     receipts: list[Receipt]
     summary: Summary | None
+    problems: list[Outcome]
 
     @property
     def phase(self) -> str:
@@ -44,7 +48,9 @@ def read_status(store: RunStore, run_id: str | None) -> RunStatus:
         run_id = known[-1]
     run_json = _read(store, layout.run_info(run_id))
     if run_json is None:
-        raise UsageError(f"no run {run_id!r} in the work folder; `batchjob status` shows the newest")
+        raise UsageError(
+            f"no run {run_id!r} in the work folder; without a name `batchjob status` shows the newest"
+        )
     run = RunInfo.model_validate_json(run_json)
     receipts = [_read(store, layout.receipt(run_id, shard)) for shard in range(run.shards)]
     summary = _read(store, layout.summary(run_id))
@@ -52,7 +58,15 @@ def read_status(store: RunStore, run_id: str | None) -> RunStatus:
         run,
         [Receipt.model_validate_json(receipt) for receipt in receipts if receipt],
         Summary.model_validate_json(summary) if summary else None,
+        _problems(_read(store, layout.merged_outcomes(run_id)) if summary else None),
     )
+
+
+def _problems(outcomes: bytes | None) -> list[Outcome]:
+    """Rows that failed, were refused or come back, or that were not read wholly."""
+    if outcomes is None:
+        return []
+    return sorted((o for o in outcomes_from_parquet(outcomes) if o.message), key=lambda o: o.key)
 
 
 def _read(store: Get, key: str) -> bytes | None:

@@ -1,6 +1,7 @@
 """From an observed object and its extraction to the lines of a bulk body."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -14,6 +15,8 @@ from batchjob.records import Extraction, Failure, ManifestRow
 
 KANA = re.compile("[\u3041-\u30ff\uff66-\uff9f]")
 IDEOGRAPH = re.compile("[\u3400-\u9fff]")
+MAX_PROPERTY = 1024
+"""Characters kept of a title or an author's name: some PDFs carry megabytes there."""
 LATIN = re.compile("[A-Za-z]")
 
 
@@ -41,39 +44,44 @@ def language(text: str) -> str | None:
     return "en" if latin else None
 
 
-def cut_utf8(text: str, limit: int) -> tuple[str, int]:
-    """The longest prefix of at most `limit` UTF-8 bytes, and how many bytes were left out."""
+def cut_text(text: str, limit: int) -> tuple[str, int]:
+    """A prefix of at most `limit` bytes, in UTF-8 and as a JSON string, and how many UTF-8 bytes were left out."""
     encoded = text.encode()
-    if len(encoded) <= limit:
-        return text, 0
-    kept = encoded[:limit].decode(errors="ignore")
-    return kept, len(encoded) - len(kept.encode())
+    room = limit
+    while True:
+        kept = encoded[:room].decode(errors="ignore")
+        excess = len(orjson.dumps(kept)) - len('""') - limit
+        if excess <= 0:
+            return kept, len(encoded) - len(kept.encode())
+        room = len(kept.encode()) - excess
 
 
-def _object_fields(seen: Observation, run_id: str, indexed_at: int) -> dict[str, Any]:
-    path = PurePosixPath(seen.row.key)
+def _row_fields(row: ManifestRow, run_id: str, indexed_at: int) -> dict[str, Any]:
+    """What is known of an object without having seen it. Names are NFC: macOS writes them decomposed."""
+    path = PurePosixPath(unicodedata.normalize("NFC", row.key))
     fields: dict[str, Any] = {
-        "file_id": doc_id(seen.row.bucket, seen.row.key),
-        "bucket": seen.row.bucket,
-        "s3_key": seen.row.key,
+        "file_id": doc_id(row.bucket, row.key),
+        "bucket": row.bucket,
+        "s3_key": row.key,
         "file_name": path.name,
         "file_path": str(path.parent),
         "file_ext": path.suffix.lower(),
+        "run_id": run_id,
+        "indexed_at": iso(indexed_at),
+        "tags": list(row.tags),
+    }
+    optional = {"department": row.department, "project": row.project, "doc_type": row.doc_type}
+    return fields | {name: value for name, value in optional.items() if value is not None}
+
+
+def _object_fields(seen: Observation, run_id: str, indexed_at: int) -> dict[str, Any]:
+    fields = _row_fields(seen.row, run_id, indexed_at) | {
         "size": seen.meta.size,
         "etag": seen.meta.etag,
         "last_modified": seen.meta.last_modified.astimezone(UTC).isoformat(timespec="milliseconds"),
         "observed_at": iso(seen.observed_at),
-        "run_id": run_id,
-        "indexed_at": iso(indexed_at),
-        "tags": list(seen.row.tags),
     }
-    optional = {
-        "version_id": seen.meta.version_id,
-        "content_sha256": seen.sha256,
-        "department": seen.row.department,
-        "project": seen.row.project,
-        "doc_type": seen.row.doc_type,
-    }
+    optional = {"version_id": seen.meta.version_id, "content_sha256": seen.sha256}
     return fields | {name: value for name, value in optional.items() if value is not None}
 
 
@@ -119,7 +127,7 @@ def full_document(
     thumbnail_url: str | None,
 ) -> dict[str, Any]:
     """The document of an object with text (or with pages that have none)."""
-    content, left_out = cut_utf8(extraction.text, max_content_bytes)
+    content, left_out = cut_text(extraction.text, max_content_bytes)
     document = _object_fields(seen, run_id, indexed_at) | {
         "mime_type": extraction.mime_type,
         "content": content,
@@ -129,8 +137,8 @@ def full_document(
         "extraction": _extraction_fields(extraction, seconds),
     }
     optional = {
-        "title": extraction.title,
-        "author": extraction.author,
+        "title": (extraction.title or "")[:MAX_PROPERTY],
+        "author": (extraction.author or "")[:MAX_PROPERTY],
         "lang": language(content),
         "thumbnail_url": thumbnail_url,
     }
@@ -141,14 +149,18 @@ def failure_document(
     seen: Observation, failure: Failure, mime_type: str | None, *, run_id: str, indexed_at: int
 ) -> dict[str, Any]:
     """The metadata-only document of an object that cannot be read: found by its name, with its reason."""
-    document = _object_fields(seen, run_id, indexed_at) | {
-        "extraction": {
-            "status": "failed",
-            "method": "none",
-            "error": {"category": str(failure.category), "message": failure.message},
-        }
-    }
+    document = _object_fields(seen, run_id, indexed_at) | {"extraction": _failed(failure)}
     return document | ({"mime_type": mime_type} if mime_type else {})
+
+
+def unseen_document(row: ManifestRow, failure: Failure, *, run_id: str, indexed_at: int) -> dict[str, Any]:
+    """The document of an object that nobody could open: found by its name, with the reason."""
+    return _row_fields(row, run_id, indexed_at) | {"extraction": _failed(failure)}
+
+
+def _failed(failure: Failure) -> dict[str, Any]:
+    error = {"category": str(failure.category), "message": failure.message}
+    return {"status": "failed", "method": "none", "error": error}
 
 
 def tombstone(row: ManifestRow, observed_at: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -33,7 +34,15 @@ def extract_file(path: Path, settings: Settings, scratch: Path, groups: GroupCac
     with tempfile.TemporaryDirectory(prefix="extract-", dir=scratch) as folder:
         document = _readable_by_child(path, Path(folder))
         read = _groups(
-            settings, groups, partial(read_group, document, settings=settings, scratch=Path(folder))
+            settings,
+            groups,
+            partial(
+                read_group,
+                document,
+                settings=settings,
+                scratch=Path(folder),
+                deadline=time.monotonic() + settings.document_seconds,
+            ),
         )
         return _put_together(list(read), settings)
 
@@ -86,7 +95,7 @@ def _nothing_read(group: PageGroup) -> bool:
 
 def _put_together(read: list[tuple[PageGroup, bool]], settings: Settings) -> Extraction:
     first = read[0][0]
-    pages = tuple(page for group, _ in read for page in group.pages)
+    pages = tuple(page for group, _ in read for page in group.pages)[: settings.max_pages]
     rest = _pages_left_out(first.facts.page_count, len(pages), settings) if pages else ()
     failure = next((group.failure for group, _ in read if group.failure), None)
     if failure is None and _nothing_read(replace(first, pages=pages)):

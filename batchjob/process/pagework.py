@@ -1,12 +1,13 @@
 """Reads one group of pages through children: parse, then OCR of the images; a dead child costs one page."""
 
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from batchjob.errors import FailureCategory
+from batchjob.errors import FailureCategory, MachineError
 from batchjob.extract.text import merge_ocr
 from batchjob.process.children import ChildEnd, ChildLimits, Ending, run_child
 from batchjob.process.groups import PAGES_PER_GROUP, DocumentFacts, PageGroup, failure_from
@@ -16,6 +17,8 @@ from batchjob.settings import Settings
 ENGINE = "tesseract"
 THUMBNAIL = 0
 """Stands among the numbers of pages, which count from 1, for the thumbnail: one more item of work."""
+_LEAST_ROOM = 16 * 1024 * 1024
+"""A page image of 200 dpi takes 4 MB."""
 _CHILD_OUTPUT = 256 * 1024 * 1024
 _CATEGORIES = {
     Ending.TIMEOUT: FailureCategory.TIMEOUT,
@@ -25,10 +28,13 @@ _CATEGORIES = {
 Event = dict[str, Any]
 
 
-def read_group(path: Path, pages: range, settings: Settings, scratch: Path) -> PageGroup:
-    """Pages of a document that exist among `pages`, read now. The group of page 1 brings the thumbnail."""
+def read_group(path: Path, pages: range, settings: Settings, scratch: Path, deadline: float) -> PageGroup:
+    """Pages of a document that exist among `pages`, read now. The group of page 1 brings the thumbnail.
+
+    `deadline` (time.monotonic) is that of the whole document. Raises MachineError where the scratch folder is full.
+    """
     with tempfile.TemporaryDirectory(prefix="pages-", dir=scratch) as folder:
-        work = _GroupWork(path, settings, Path(folder))
+        work = _GroupWork(path, settings, Path(folder), deadline)
         work.parse(pages)
         work.recognise()
         return work.group()
@@ -37,11 +43,11 @@ def read_group(path: Path, pages: range, settings: Settings, scratch: Path) -> P
 class _GroupWork:
     """One group in work: what its children have said so far."""
 
-    def __init__(self, path: Path, settings: Settings, folder: Path) -> None:
+    def __init__(self, path: Path, settings: Settings, folder: Path, deadline: float) -> None:
         self._path = path
         self._settings = settings
         self._folder = folder
-        self._deadline = time.monotonic() + settings.document_seconds
+        self._deadline = deadline
         self._facts: DocumentFacts | None = None
         self._failure: Failure | None = None
         self._pages: dict[int, Event] = {}
@@ -103,7 +109,20 @@ class _GroupWork:
         if remaining <= 0:
             return ChildEnd(Ending.TIMEOUT, f"no time left of {settings.document_seconds:.0f} s")
         limits = ChildLimits(remaining, settings.page_seconds, settings.child_memory, _CHILD_OUTPUT)
-        return run_child(module, arguments, cwd=self._folder, limits=limits, on_line=take)
+        end = run_child(module, arguments, cwd=self._folder, limits=limits, on_line=take)
+        if end.ending is not Ending.OK:
+            self._check_room()
+        return end
+
+    def _check_room(self) -> None:
+        """A child that died of a full disk says nothing about its document."""
+        free = shutil.disk_usage(self._folder).free
+        if free < _LEAST_ROOM:
+            raise MachineError(
+                f"scratch folder {str(self._folder.parent)!r} is full ({free} bytes left): free some room, or set "
+                "BATCHJOB_SCRATCH",
+                cause="scratch_full",
+            )
 
     def _parse_arguments(self, items: list[int]) -> Event:
         return {

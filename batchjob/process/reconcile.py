@@ -15,6 +15,8 @@ from batchjob.errors import (
     FailureCategory,
     MachineError,
     ObjectMissingError,
+    ObjectRefusedError,
+    SourceMissingError,
     TransientError,
 )
 from batchjob.ports import Clock, CreateOnce, Get, Opened
@@ -27,9 +29,19 @@ from batchjob.process.document import (
     full_document,
     mean_confidence,
     tombstone,
+    unseen_document,
 )
 from batchjob.process.extraction import cached_extraction, extract_file
-from batchjob.records import Extraction, Failure, FinalState, ManifestRow, Outcome, PageMethod
+from batchjob.records import (
+    MAX_ATTEMPTS,
+    UNSEEN_VERSION,
+    Extraction,
+    Failure,
+    FinalState,
+    ManifestRow,
+    Outcome,
+    PageMethod,
+)
 from batchjob.settings import Settings
 
 CHUNK = 1024 * 1024
@@ -69,8 +81,12 @@ def process_row(row: ManifestRow, around: Surroundings, scratch: Path) -> Proces
     except ObjectMissingError as gone:
         lines = bulk_lines(tombstone(row, gone.observed_at), gone.observed_at)
         return Processed(_outcome(row, FinalState.DELETED, observed_at=gone.observed_at), lines)
+    except ObjectRefusedError as error:
+        return _unseen(row, Failure(FailureCategory.REFUSED, str(error)), around)
+    except SourceMissingError as error:
+        return _try_again(row, TransientError(str(error), cause="no_bucket"), around)
     except TransientError as error:
-        return _requeued(row, error)
+        return _try_again(row, error, around)
     with opened:
         done = _process_open(row, opened, around, scratch)
     return replace(done, outcome=replace(done.outcome, seconds=round(time.monotonic() - started, 3)))
@@ -100,7 +116,7 @@ def _read_and_extract(seen: Observation, opened: Opened, around: Surroundings, s
     except TransientError as error:
         if isinstance(error, MachineError):
             raise
-        return _requeued(seen.row, error)
+        return _try_again(seen.row, error, around)
     seen = replace(seen, sha256=sha256)
     extraction = extract_file(
         path, around.settings, scratch, ContentCache(around.work, around.fingerprint, sha256)
@@ -186,9 +202,20 @@ def _failed(
     )
 
 
-def _requeued(row: ManifestRow, error: TransientError) -> Processed:
+def _try_again(row: ManifestRow, error: TransientError, around: Surroundings) -> Processed:
+    """The row comes back in another run, unless this was its last attempt."""
+    if row.attempt >= MAX_ATTEMPTS:
+        given_up = _unseen(row, Failure(FailureCategory.GAVE_UP, str(error)), around)
+        return replace(given_up, cause=error.cause)
     outcome = _outcome(row, FinalState.REQUEUED, category=error.cause, message=str(error))
     return Processed(outcome, cause=error.cause)
+
+
+def _unseen(row: ManifestRow, failure: Failure, around: Surroundings) -> Processed:
+    """A failure without an observation: written only where the index holds nothing of the object."""
+    document = unseen_document(row, failure, run_id=around.run_id, indexed_at=around.clock.now_ms())
+    outcome = _outcome(row, FinalState.FAILED, category=str(failure.category), message=failure.message)
+    return Processed(outcome, bulk_lines(document, UNSEEN_VERSION))
 
 
 def _outcome(row: ManifestRow, state: FinalState, **more: object) -> Outcome:
@@ -222,6 +249,7 @@ def _outcome_of(
         mime_type=extraction.mime_type,
         method=extraction_method(extraction),
         page_count=extraction.page_count,
+        pages_read=extraction.pages_read,
         ocr_pages=extraction.ocr_pages,
         confidence=mean_confidence(extraction),
         cached=extraction.cache_misses == 0 and extraction.cache_hits > 0,

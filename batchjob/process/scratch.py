@@ -52,7 +52,11 @@ def sweep(root: Path) -> int:
 
 @contextmanager
 def scratch_folder(root: Path | None) -> Iterator[Path]:
-    """A private folder (mode 0700) under `root`, removed at the end. Raises UsageError."""
+    """A private folder (mode 0700) under `root`, removed at the end. Raises UsageError.
+
+    After an error it stays locked while this process lives, since rows in work may still use it; the next writer
+    sweeps it then.
+    """
     root = root or Path(tempfile.gettempdir())
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -63,8 +67,6 @@ def scratch_folder(root: Path | None) -> Iterator[Path]:
         raise UsageError(
             f"scratch folder {str(root)!r} cannot be used: {error.strerror}; set BATCHJOB_SCRATCH to a folder with room"
         ) from error
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(descriptor)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+    os.close(descriptor)

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -28,7 +28,9 @@ from batchjob.records import (
 
 OUTAGE_WINDOW = 50
 OUTAGE_MINIMUM = 8
-"""Fewer failures than these say nothing about a dependency."""
+"""Fewer failures than these say nothing about a dependency while there are more rows to come."""
+DEPENDENCY_CAUSES = frozenset(("store_unavailable", "source_unavailable", "no_bucket"))
+"""Causes that cannot be one object's own."""
 
 
 class Observer(Protocol):
@@ -53,18 +55,32 @@ class OutageWatch:
     """Stops the shard when more than half of the last 50 rows failed for one transient cause (invariant 5)."""
 
     def __init__(self) -> None:
-        self._causes: deque[str] = deque(maxlen=OUTAGE_WINDOW)
+        self._recent: deque[str] = deque(maxlen=OUTAGE_WINDOW)
+        self._messages: dict[str, str] = {}
+        self._counts: Counter[str] = Counter()
 
     def saw(self, cause: str, message: str) -> None:
-        """Raises TransientError when `cause` looks like an outage."""
-        self._causes.append(cause)
-        failures = self._causes.count(cause)
-        if cause and failures >= OUTAGE_MINIMUM and failures * 2 > len(self._causes):
-            raise TransientError(
-                f"{failures} of the last {len(self._causes)} documents failed alike, so no document is blamed: "
-                f"{message}",
-                cause=cause,
-            )
+        """Raises TransientError when `cause` (empty: none) looks like an outage."""
+        self._recent.append(cause)
+        self._counts[cause] += 1
+        self._messages[cause] = message
+        failures = self._recent.count(cause)
+        if cause and failures >= OUTAGE_MINIMUM and failures * 2 > len(self._recent):
+            self._stop(cause, failures, len(self._recent))
+
+    def check_whole(self) -> None:
+        """The same at the shard's end, where few rows must do. Raises TransientError."""
+        rows = self._counts.total()
+        for cause, failures in self._counts.items():
+            every_row = rows > 1 and failures == rows
+            if cause and (every_row or (cause in DEPENDENCY_CAUSES and failures * 2 > rows)):
+                self._stop(cause, failures, rows)
+
+    def _stop(self, cause: str, failures: int, rows: int) -> None:
+        raise TransientError(
+            f"{failures} of {rows} documents failed alike, so no document is blamed: {self._messages[cause]}",
+            cause=cause,
+        )
 
 
 def read_run(store: Store, run_id: str) -> RunInfo:
@@ -73,7 +89,9 @@ def read_run(store: Store, run_id: str) -> RunInfo:
         with store.open(layout.run_info(run_id)) as opened:
             return RunInfo.model_validate_json(opened.body.read())
     except ObjectMissingError:
-        raise UsageError(f"no run {run_id!r} in the work folder; `batchjob status` lists the runs") from None
+        raise UsageError(
+            f"no run {run_id!r} in the work folder; `batchjob status` names the newest"
+        ) from None
 
 
 def process_shard(job: ShardJob, store: Store, around: Surroundings, observer: Observer) -> Receipt | None:
@@ -99,6 +117,7 @@ def process_shard(job: ShardJob, store: Store, around: Surroundings, observer: O
             outcomes.append(_file(done, writers))
             tally = _count(tally, done)
             observer.row_done(outcomes[-1])
+        watch.check_whole()
     for writer in writers.values():
         writer.flush()
     return _publish(job, store, writers, outcomes, tally, time.monotonic() - started)
@@ -160,7 +179,7 @@ def _in_own_folder(row: ManifestRow, around: Surroundings, folder: Path) -> Proc
 
 
 def _file(done: Processed, writers: dict[str, PartWriter]) -> Outcome:
-    """Puts a row's lines into its part; what no limit kept out of the index goes apart from what failed."""
+    """Puts a row's lines into its part; failures go apart, since the reducer asks before it loads them."""
     if not done.lines:
         return done.outcome
     writer = writers["failures" if done.outcome.state is FinalState.FAILED else "part"]
@@ -181,7 +200,7 @@ def _count(tally: ShardCounts, done: Processed) -> ShardCounts:
     return tally.model_copy(
         update={
             name: getattr(tally, name) + 1,
-            "pages": tally.pages + done.outcome.page_count,
+            "pages": tally.pages + done.outcome.pages_read,
             "ocr_pages": tally.ocr_pages + done.outcome.ocr_pages,
             "cache_hits": tally.cache_hits + done.outcome.cached,
             "bytes": tally.bytes + done.bytes_read,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import orjson
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from batchjob.errors import MachineError, TransientError, UsageError
+from batchjob.errors import BodyTooLargeError, MachineError, TransientError, UsageError
 from batchjob.ports import BulkItem, BulkLoad
 
 RETRY_SECONDS = 120.0
@@ -15,7 +15,19 @@ RETRY_SECONDS = 120.0
 LONGEST_PAUSE_SECONDS = 20.0
 VERSION_CONFLICT = 409
 """Under `external_gte`: a later observation is there already, which is as good as landed."""
-DOCUMENTS_OWN_FAULT = 400
+DOCUMENTS_OWN_FAULTS = frozenset(
+    (
+        "document_parsing_exception",
+        "mapper_parsing_exception",
+        "parsing_exception",
+        "parse_exception",
+        "strict_dynamic_mapping_exception",
+    )
+)
+"""Errors of status 400 that are a document's own. A closed index or an alias without a write index is 400 too."""
+IMMENSE_TERM = "immense term"
+"""In the reason of an illegal_argument_exception: Lucene's limit of 32,766 bytes a term."""
+REQUEST_TOO_LARGE = 413
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +102,7 @@ def deliver(index: BulkLoad, alias: str, body: bytes) -> Delivery:
 
 def _send(index: BulkLoad, alias: str, delivery: Delivery) -> None:
     body = delivery.body if delivery.remaining is None else join_operations(delivery.remaining)
-    delivery.requests += 1
-    answer = index.bulk(alias, body)
+    answer = _ask(index, alias, body, delivery)
     if answer is None:
         delivery.remaining = []
         return
@@ -108,6 +119,26 @@ def _send(index: BulkLoad, alias: str, delivery: Delivery) -> None:
         )
 
 
+def _ask(index: BulkLoad, alias: str, body: bytes, delivery: Delivery) -> Sequence[BulkItem] | None:
+    """The answer to a body; one that is too large is sent in halves, and what is too large alone is refused."""
+    delivery.requests += 1
+    try:
+        return index.bulk(alias, body)
+    except BodyTooLargeError as error:
+        operations = split_operations(body)
+        if len(operations) == 1:
+            return [BulkItem(REQUEST_TOO_LARGE, "request_too_large", str(error))]
+        middle = len(operations) // 2
+        halves = (join_operations(operations[:middle]), join_operations(operations[middle:]))
+        answers = [_ask(index, alias, half, delivery) for half in halves]
+        sizes = (middle, len(operations) - middle)
+        return [
+            item
+            for answer, size in zip(answers, sizes, strict=True)
+            for item in (answer if answer is not None else [BulkItem(200)] * size)
+        ]
+
+
 def _sort(
     operations: Sequence[Operation], answer: Sequence[BulkItem], alias: str, rejections: list[Rejection]
 ) -> list[Operation]:
@@ -117,9 +148,14 @@ def _sort(
     for operation, item in zip(operations, answer, strict=True):
         if _is_busy(item.status):
             again.append(operation)
-        elif item.status == DOCUMENTS_OWN_FAULT:
+        elif _is_rejection(item):
             rejections.append(Rejection(operation, item))
     return again
+
+
+def _is_rejection(item: BulkItem) -> bool:
+    own = item.error_type in DOCUMENTS_OWN_FAULTS or IMMENSE_TERM in item.reason
+    return item.status == REQUEST_TOO_LARGE or (item.status == 400 and own)
 
 
 def _is_busy(status: int) -> bool:
@@ -129,7 +165,7 @@ def _is_busy(status: int) -> bool:
 def _stop_at_machine_failures(answer: Sequence[BulkItem], alias: str) -> None:
     for item in answer:
         landed = 200 <= item.status < 300 or item.status == VERSION_CONFLICT
-        if landed or item.status == DOCUMENTS_OWN_FAULT or _is_busy(item.status):
+        if landed or _is_rejection(item) or _is_busy(item.status):
             continue
         if item.status == 404:
             raise UsageError(

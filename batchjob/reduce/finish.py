@@ -24,7 +24,6 @@ from batchjob.records import (
 from batchjob.reduce.load import kept_ids, rejected_ids
 from batchjob.reduce.receipts import Item, read_outcomes
 
-MAX_ATTEMPTS = 3
 FIRST_RETRY_MS = 15 * 60 * 1000
 """Delay before a row's second attempt; doubled for the third."""
 
@@ -46,8 +45,6 @@ class Verdicts:
             return replace(outcome, state=FinalState.REJECTED)
         if outcome.state is FinalState.FAILED and outcome.doc_id in self.kept:
             return replace(outcome, state=FinalState.KEPT_PREVIOUS)
-        if outcome.state is FinalState.REQUEUED and outcome.attempt >= MAX_ATTEMPTS:
-            return replace(outcome, state=FinalState.FAILED, category="gave_up")
         return outcome
 
 
@@ -75,14 +72,14 @@ def write_retries(
     store: FinishStore, run: RunInfo, shard: int, outcomes: Sequence[Outcome], now: int
 ) -> None:
     """Rows that come back, into the inbox; rows given up, into quarantine (invariant 5)."""
-    again = {(o.bucket, o.key): o for o in outcomes if o.state is FinalState.REQUEUED}
-    if not again:
+    requeued = {(o.bucket, o.key) for o in outcomes if o.state is FinalState.REQUEUED}
+    hopeless = {(o.bucket, o.key) for o in outcomes if o.state is FinalState.FAILED and o.observed_at is None}
+    if not requeued and not hopeless:
         return
     with store.open(layout.manifest(run.run_id, shard)) as opened:
         rows = manifest_from_parquet(opened.body.read())
-    mine = [row for row in rows if (row.bucket, row.key) in again]
-    given_up = [row for row in mine if row.attempt >= MAX_ATTEMPTS]
-    retried = [_next_attempt(row, now) for row in mine if row.attempt < MAX_ATTEMPTS]
+    given_up = [row for row in rows if (row.bucket, row.key) in hopeless]
+    retried = [_next_attempt(row, now) for row in rows if (row.bucket, row.key) in requeued]
     if given_up:
         store.put(layout.quarantined_rows(run.run_id, shard), manifest_to_parquet(given_up))
     if retried:

@@ -65,7 +65,7 @@ def load_items(
 ) -> None:
     """Loads what the checkpoint lacks. Raises TooManyFailedError, FencedError, TransientError, UsageError."""
     waiting = iter([item for item in items if not checkpoint.has(item.number)])
-    rejected = 0
+    rejected = len(rejected_ids(store, target.run_id, items, checkpoint.state.marked))
     pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="bulk")
 
     def start(count: int) -> set[Future[Landed]]:
@@ -113,7 +113,10 @@ def _load_item(target: Target, item: Item, store: LoadStore, index: LoadIndex) -
 
 
 def _without_good_documents(index: ReadDocuments, name: str, body: bytes) -> tuple[bytes, list[str]]:
-    """Leaves out failures of which the index holds a good document of the same ETag (invariant 5)."""
+    """Leaves out failures of which the index holds a good document of the same ETag (invariant 5).
+
+    A document that was given up unseen has no ETag: it says nothing against any good one.
+    """
     operations = split_operations(body)
     stored = index.documents(name, [o.doc_id for o in operations], ["etag", "extraction.status"])
     kept = []
@@ -122,7 +125,7 @@ def _without_good_documents(index: ReadDocuments, name: str, body: bytes) -> tup
         found = stored.get(operation.doc_id)
         source = found.source if found else {}
         good = source.get("extraction", {}).get("status") in ("ok", "partial")
-        if good and source.get("etag") == orjson.loads(operation.document)["etag"]:
+        if good and orjson.loads(operation.document).get("etag") in (None, source.get("etag")):
             kept.append(operation.doc_id)
         else:
             loaded.append(operation)

@@ -1,5 +1,6 @@
 """The index: mapping, analysis, alias filter; created before the first run loads into it."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -128,9 +129,13 @@ def ensure_index(index: ManageIndex, alias: str, fingerprint: str) -> str:
         name = index.resolve(alias)
         if name is None:
             raise UsageError(
-                f"index {first_index(alias)!r} exists without the alias {alias!r}: add the alias, or choose another "
-                "with --index"
+                f"index {first_index(alias)!r} exists without the alias {alias!r}: delete that index, or choose "
+                "another alias with --index"
             )
+    if index.alias_filter(alias) != HIDE_TOMBSTONES:
+        raise UsageError(
+            f"alias {alias!r} would show deleted documents: give it the filter {json.dumps(HIDE_TOMBSTONES)}"
+        )
     check_meta(name, index.meta(name), fingerprint)
     return name
 

@@ -10,10 +10,7 @@ WRITTEN = (FinalState.INDEXED, FinalState.DELETED, FinalState.FAILED)
 
 
 def missing_documents(index: ReadDocuments, name: str, outcomes: Iterable[Outcome]) -> list[str]:
-    """Keys whose observation, or a later one, is not in the index, or whose content is not what was sent.
-
-    Reading back guards against OpenSearch#20724 (payloads damaged under indexing pressure).
-    """
+    """Keys whose observation, or a later one, is not in the index, or is there with another object's hash."""
     written = [o for o in outcomes if o.state in WRITTEN and o.observed_at is not None]
     return [key for batch in _batched(written) for key in _missing(index, name, batch)]
 

@@ -1,6 +1,9 @@
 """`local` on folders and buckets: what it finds, what it leaves running, and how it dies."""
 
+import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,8 +58,78 @@ def test_a_kept_server_answers_search_until_the_next_run(folder: Path, kept: Pat
     assert [hit["s3_key"] for hit in by_name["hits"]] == [ODD_NAME]
     first = embedded.find_kept(kept)
     assert first is not None
+    assert batchjob("local", folder, "--work", kept, "--index", "UPPER").code != 0
     assert batchjob("local", folder, "--work", kept).code == 0
-    assert not psutil.pid_exists(first.pid) or psutil.Process(first.pid).status() == psutil.STATUS_ZOMBIE
+    assert _alive(first.pid)
+    assert batchjob("local", folder, "--work", kept, "--keep").code == 0
+    assert not _alive(first.pid)
+    second = embedded.find_kept(kept)
+    assert second is not None
+
+
+def test_one_bad_entry_leaves_the_rest_of_a_folder_alone(folder: Path, tmp_path: Path) -> None:
+    (folder / "loop.pdf").symlink_to(folder / "loop.pdf")
+    (folder / "dangling.pdf").symlink_to(folder / "nothing")
+    os.mkfifo(folder / "pipe.pdf")
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff\xfe.pdf")).write_bytes(b"")
+    done = batchjob("local", folder, "--work", tmp_path / "work", "--json")
+    assert (done.code, done.answer["indexed"]) == (0, 2), done.stderr
+    assert "left out" in done.stderr
+
+
+def test_the_work_folder_is_no_document(folder: Path) -> None:
+    work = folder / "work"
+    rows = [batchjob("local", folder, "--work", work, "--json").answer["rows"] for _ in range(2)]
+    assert rows == [2, 2]
+
+
+def test_rows_that_must_come_back_are_said(tmp_path: Path) -> None:
+    bucket = write_folder(tmp_path / "documents", {f"{n}.pdf": text_pdf("x") for n in range(3)}, marker=False)
+    (tmp_path / "manifest.csv").write_text("uri\n" + "".join(f"{bucket}/{n}.pdf\n" for n in range(4)))
+    done = batchjob("local", tmp_path / "manifest.csv", "--work", tmp_path / "work", "--shards", 1, "--json")
+    assert done.code == 75
+    assert (done.answer["indexed"], done.answer["requeued"]) == (3, 1)
+    assert ".batchjob-root" in done.stderr
+
+
+def test_a_module_beside_the_documents_is_not_run(folder: Path, tmp_path: Path) -> None:
+    for name in ("click.py", "orjson.py", "batchjob.py"):
+        (folder / name).write_text("raise SystemExit('run from the current folder')")
+    command = Path(sys.executable).with_name("batchjob")
+    done = subprocess.run(
+        [command, "local", ".", "--work", tmp_path / "work"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_run_that_deletes_much_waits_for_a_word(tmp_path: Path, opensearch_url: str) -> None:
+    bucket = write_folder(tmp_path / "documents", {})
+    manifest = tmp_path / "manifest.csv"
+    manifest.write_text("uri\n" + "".join(f"{bucket}/{n}.pdf\n" for n in range(1001)))
+    env = environment(work=tmp_path / "work", index=unique_name("alias"), opensearch_url=opensearch_url)
+    refused = batchjob("local", manifest, env=env)
+    assert refused.code == 64
+    assert "--allow-deletes" in refused.stderr
+    run_id = batchjob("status", "--json", env=env).answer["run_id"]
+    done = batchjob("reduce", run_id, "--allow-deletes", "--json", env=env)
+    assert (done.code, done.answer["deletions"]) == (0, 1001)
+
+
+def test_sigterm_starts_no_further_shard(tmp_path: Path) -> None:
+    bucket = write_folder(tmp_path / "documents", {f"{n}.png": scanned_page(f"page {n}") for n in range(8)})
+    assert bucket
+    env = environment(work=tmp_path / "work", scratch=tmp_path / "scratch")
+    process = start("local", tmp_path / "documents", "--shards", 8, "--parallel", 1, env=env)
+    until = time.monotonic() + 60
+    while time.monotonic() < until and not list(tmp_path.glob("work/runs/*/receipts/*.json")):
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait(20) == 75
+    assert len(list(tmp_path.glob("work/runs/*/receipts/*.json"))) < 4
 
 
 def test_a_document_limit_is_a_failure_with_words_and_too_many_exit_65(folder: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
 def check(done: Finished, code: ExitCode, *words: str) -> None:
     assert done.code == code, done.stderr
     assert "Traceback" not in done.stderr
-    said = [line for line in done.stderr.splitlines() if not line.startswith("embedded search server")]
+    said = [line for line in done.stderr.splitlines() if '"event":"notice"' not in line]
     assert 1 <= len(said) <= 2, done.stderr
     for word in words:
         assert word in done.stderr
@@ -112,6 +112,15 @@ def test_a_run_that_is_not_there(tmp_path: Path) -> None:
     for command in ("process", "reduce", "status"):
         done = batchjob(command, "20260101T000000Z-abcdef", "--work", tmp_path / "work")
         check(done, ExitCode.USAGE, "20260101T000000Z-abcdef")
+
+
+def test_a_search_for_nothing(tmp_path: Path) -> None:
+    check(batchjob("search", " ", "--work", tmp_path / "work"), ExitCode.USAGE, "say what")
+
+
+def test_a_document_is_no_manifest(folder: Path, tmp_path: Path) -> None:
+    done = batchjob("local", folder / "one.pdf", "--work", tmp_path / "work")
+    check(done, ExitCode.USAGE, "one.pdf", "batchjob extract")
 
 
 def test_a_search_without_a_server(tmp_path: Path) -> None:

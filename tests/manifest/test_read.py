@@ -4,6 +4,8 @@ import csv
 import dataclasses
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,6 +94,32 @@ def test_csv_takes_any_text(
 def test_what_names_no_object_is_refused(uri: str) -> None:
     with pytest.raises(ValueError, match="neither"):
         split_uri(uri)
+
+
+@pytest.mark.parametrize("name", ["report#2.pdf", "what?.pdf", "50%25.pdf"])
+def test_a_uri_keeps_what_looks_like_a_fragment_or_a_query(tmp_path: Path, name: str) -> None:
+    [row] = read_manifest(manifest(tmp_path, ["uri"], [f"file://{tmp_path}/{name}"])).rows
+    assert row.key == name.replace("%25", "%")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("attempt", "3000000000"), ("size", "1e30"), ("size", "-1"), ("size", "9" * 30)]
+)
+def test_numbers_out_of_range_are_named(tmp_path: Path, column: str, value: str) -> None:
+    with pytest.raises(UsageError, match=f"line 2: {column}"):
+        read_manifest(manifest(tmp_path, ["path", column], ["a.pdf", value]))
+
+
+def test_parquet_columns_of_other_types(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.parquet"
+    pq.write_table(pa.table({"bucket": ["b"], "key": ["k"], "size": [3.5]}), path)
+    with pytest.raises(UsageError, match="line 1: size"):
+        read_manifest(path)
+    pq.write_table(pa.table({"bucket": ["b"], "key": ["k"], "department": [7]}), path)
+    assert manifest_from_parquet(manifest_to_parquet(read_manifest(path).rows))[0].department == "7"
+    pq.write_table(pa.table({"bucket": ["b"], "key": [b"k"]}), path)
+    with pytest.raises(UsageError, match="binary"):
+        read_manifest(path)
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xyz"))))

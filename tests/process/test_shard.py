@@ -1,7 +1,10 @@
 """A shard: receipts under competing writers, outages, the cache, scratch folders, and the documents it makes."""
 
 import gzip
+import os
+import shutil
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,7 +21,7 @@ from batchjob.adapters.opensearch import OpenSearchIndex
 from batchjob.errors import TransientError, UsageError
 from batchjob.ports import ObjectMeta
 from batchjob.process.cache import ContentCache, recall_content, remember_content
-from batchjob.process.document import cut_utf8, language
+from batchjob.process.document import cut_text, language
 from batchjob.process.parts import MAX_RAW_BYTES, PartWriter
 from batchjob.process.scratch import scratch_folder, sweep
 from batchjob.process.shard import OutageWatch
@@ -201,9 +204,10 @@ def test_scratch_folders_of_dead_writers_are_swept(tmp_path: Path) -> None:
 
 @given(st.text(), st.integers(1, 100))
 def test_cut_content_is_a_prefix_that_counts_what_it_lacks(text: str, limit: int) -> None:
-    kept, left_out = cut_utf8(text, limit)
+    kept, left_out = cut_text(text, limit)
     assert text.startswith(kept)
     assert len(kept.encode()) <= limit
+    assert len(orjson.dumps(kept)) - 2 <= limit
     assert len(kept.encode()) + left_out == len(text.encode())
 
 
@@ -238,3 +242,68 @@ def test_the_document_has_the_fields_of_the_mapping(pipeline: Pipeline) -> None:
     assert [document[name] for name in told] == [
         *("dir/a.pdf", "a.pdf", "dir", ".pdf", "sales", "apollo", ["x", "y"], "invoice")
     ]
+
+
+def test_the_version_is_the_time_of_the_look_and_not_the_files_own(pipeline: Pipeline) -> None:
+    bucket = write_folder(pipeline.folder / "source", {"a.pdf": text_pdf("a")})
+    os.utime(pipeline.folder / "source" / "a.pdf", (10**9, 10**9))
+    run = pipeline.freeze([ManifestRow(bucket, "a.pdf"), ManifestRow(bucket, "gone.pdf")], 1)
+    before = time.time_ns() // 10**6
+    pipeline.process(run, 0)
+    after = time.time_ns() // 10**6
+    receipt = read_receipt(pipeline.store, run.run_id, 0)
+    assert receipt is not None
+    with pipeline.store.open(receipt.parts[0].key) as opened:
+        lines = [orjson.loads(line) for line in gzip.decompress(opened.body.read()).splitlines()]
+    versions = [action["index"]["version"] for action in lines[::2]]
+    assert len(versions) == 2
+    assert all(before <= version <= after for version in versions)
+    [tombstone] = [document for document in lines[1::2] if "deleted_at" in document]
+    assert tombstone.keys() == {"file_id", "s3_key", "deleted_at"}
+
+
+def test_a_row_that_can_never_be_read_fails_alone(pipeline: Pipeline) -> None:
+    bucket = write_folder(pipeline.folder / "source", {"a.pdf": text_pdf("a")})
+    outside = pipeline.folder / "outside.pdf"
+    outside.write_bytes(text_pdf("secret"))
+    (pipeline.folder / "source" / "link.pdf").symlink_to(outside)
+    bad = ("../outside.pdf", "link.pdf", "a//b.pdf", "x" * 1100)
+    rows = [ManifestRow(bucket, key) for key in ("a.pdf", *bad)] + [ManifestRow("no/bucket", "a.pdf")]
+    run = pipeline.freeze(rows, 1)
+    pipeline.process(run, 0)
+    receipt = read_receipt(pipeline.store, run.run_id, 0)
+    assert receipt is not None
+    with pipeline.store.open(receipt.outcomes.key) as opened:
+        outcomes = outcomes_from_parquet(opened.body.read())
+    assert [o.key for o in outcomes if o.state is FinalState.INDEXED] == ["a.pdf"]
+    assert {o.category for o in outcomes if o.state is FinalState.FAILED} == {"refused"}
+    assert receipt.counts.failures == len(bad) + 1
+
+
+@pytest.mark.parametrize("rows", [2, 5])
+def test_an_outage_is_none_of_a_small_shards_documents_fault(pipeline: Pipeline, rows: int) -> None:
+    bucket = (pipeline.folder / "not there").as_uri()
+    run = pipeline.freeze([ManifestRow(bucket, f"{n}.pdf", attempt=3) for n in range(rows)], 1)
+    with pytest.raises(TransientError, match="no document is blamed"):
+        pipeline.process(run, 0)
+
+
+def test_a_limit_on_pages_gives_the_same_with_and_without_a_cache(pipeline: Pipeline) -> None:
+    files = {"a.pdf": text_pdf(*(f"page {n}" for n in range(12)))}
+    pipeline.process(frozen(pipeline, files), 0)
+    texts = []
+    for name in ("cold", "warm"):
+        limited = Pipeline(pipeline.folder / name, pipeline.index, "alias")
+        limited.settings = limited.settings.model_copy(update={"max_pages": 5})
+        if name == "warm":
+            shutil.copytree(pipeline.folder / "work" / "cache", limited.folder / "work" / "cache")
+        bucket = (pipeline.folder / "source").resolve().as_uri()
+        run = limited.freeze([ManifestRow(bucket, "a.pdf")], 1)
+        limited.process(run, 0)
+        receipt = read_receipt(limited.store, run.run_id, 0)
+        assert receipt is not None
+        with limited.store.open(receipt.parts[0].key) as opened:
+            document = orjson.loads(gzip.decompress(opened.body.read()).splitlines()[1])
+        texts.append((document["content"], document["page_count"], document["extraction"]["status"]))
+    assert texts[0] == texts[1]
+    assert texts[0][1:] == (12, "partial")

@@ -9,14 +9,21 @@ import pytest
 
 from batchjob import layout
 from batchjob.adapters.opensearch import OpenSearchIndex
-from batchjob.errors import FencedError, MachineError, TransientError, UsageError
+from batchjob.errors import (
+    FencedError,
+    MachineError,
+    PermanentError,
+    TooManyFailedError,
+    TransientError,
+    UsageError,
+)
 from batchjob.records import Checkpoint, FinalState, ManifestRow, RunInfo, manifest_from_parquet
 from batchjob.reduce import bulk
 from batchjob.reduce.bulk import Operation, deliver, join_operations
 from batchjob.reduce.checkpoint import CheckpointFile
-from batchjob.reduce.mapping import check_meta, index_body
+from batchjob.reduce.mapping import HIDE_TOMBSTONES, check_meta, index_body
 from tests.support.documents import text_pdf, write_folder
-from tests.support.faults import FaultPlan, Faults, SimulatedCrash
+from tests.support.faults import KINDS, FaultPlan, Faults, Kind, SimulatedCrash
 from tests.support.pipeline import FINGERPRINT, Pipeline
 from tests.support.servers import unique_name
 
@@ -79,11 +86,12 @@ def test_an_absent_file_without_the_marker_is_no_deletion(pipeline: Pipeline) ->
     assert row.not_before is not None
 
 
-def test_the_third_attempt_is_the_last(pipeline: Pipeline) -> None:
+def test_the_third_attempt_is_the_last(pipeline: Pipeline, client: opensearchpy.OpenSearch) -> None:
     source = write_folder(pipeline.folder / "source", {}, marker=False)
     run = pipeline.freeze([ManifestRow(source, "unmounted.pdf", attempt=3)], 1)
     pipeline.run(run)
     assert states(pipeline, run) == {"unmounted.pdf": FinalState.FAILED}
+    assert shown(client, pipeline.alias)["unmounted.pdf"]["extraction"]["error"]["category"] == "gave_up"
     assert not list(pipeline.store.list("inbox/"))
     with pipeline.store.open(layout.quarantined_rows(run.run_id, 0)) as opened:
         assert [row.key for row in manifest_from_parquet(opened.body.read())] == ["unmounted.pdf"]
@@ -97,6 +105,17 @@ def test_a_failure_never_replaces_a_good_document_of_the_same_etag(
     strict.settings = strict.settings.model_copy(update={"max_bytes": 10})
     run = strict.freeze([ManifestRow(bucket(pipeline), "report.pdf")], 1)
     strict.run(run)
+    assert states(pipeline, run) == {"report.pdf": FinalState.KEPT_PREVIOUS}
+    assert "a good document" in shown(client, pipeline.alias)["report.pdf"]["content"]
+
+
+def test_an_object_given_up_unseen_leaves_a_good_document_alone(
+    pipeline: Pipeline, client: opensearchpy.OpenSearch
+) -> None:
+    pipeline.run(frozen(pipeline, {"report.pdf": GOOD}, marker=False))
+    (pipeline.folder / "source" / "report.pdf").unlink()
+    run = pipeline.freeze([ManifestRow(bucket(pipeline), "report.pdf", attempt=3)], 1)
+    pipeline.run(run)
     assert states(pipeline, run) == {"report.pdf": FinalState.KEPT_PREVIOUS}
     assert "a good document" in shown(client, pipeline.alias)["report.pdf"]["content"]
 
@@ -159,6 +178,78 @@ def checkpoint(pipeline: Pipeline, run: RunInfo) -> Checkpoint:
         return Checkpoint.model_validate_json(opened.body.read())
 
 
+@pytest.mark.parametrize("trouble", ["closed", "no write index"])
+def test_a_400_of_the_machine_is_no_rejection(
+    pipeline: Pipeline, client: opensearchpy.OpenSearch, trouble: str
+) -> None:
+    pipeline.run(frozen(pipeline, {"first.pdf": GOOD}))
+    run = frozen(pipeline, {"second.pdf": GOOD})
+    name = f"{pipeline.alias}-000001"
+    alias = {"index": name, "alias": pipeline.alias, "filter": HIDE_TOMBSTONES}
+    if trouble == "closed":
+        client.indices.close(index=name)
+    else:
+        client.indices.update_aliases(body={"actions": [{"add": {**alias, "is_write_index": False}}]})
+    with pytest.raises((MachineError, PermanentError)):
+        pipeline.run(run)
+    assert not list(pipeline.store.list(f"runs/{run.run_id}/rejected/"))
+    if trouble == "closed":
+        client.indices.open(index=name)
+    else:
+        client.indices.update_aliases(body={"actions": [{"add": {**alias, "is_write_index": True}}]})
+    pipeline.run(run)
+    assert states(pipeline, run) == {"second.pdf": FinalState.INDEXED}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rejections_survive_every_fault_of_the_reducer(
+    pipeline: Pipeline, client: opensearchpy.OpenSearch, tmp_path: Path, kind: Kind
+) -> None:
+    source = write_folder(pipeline.folder / "source", {"good.pdf": GOOD, "refused.pdf": GOOD})
+    rows = [ManifestRow(source, "good.pdf", project="7"), ManifestRow(source, "refused.pdf", project="x")]
+    run = pipeline.freeze(rows, 1)
+    pipeline.process(run, 0)
+    expected = {"good.pdf": FinalState.INDEXED, "refused.pdf": FinalState.REJECTED}
+    for at in range(1, 8):
+        copy = pipeline.copy_to(tmp_path / f"{kind}-{at}", unique_name("alias"))
+        rejecting_index(client, copy.alias)
+        faults = Faults(FaultPlan(at, kind))
+        try:
+            copy.reduce(run, faults)
+        except (SimulatedCrash, TransientError, FencedError):
+            copy.reduce(run)
+        assert states(copy, run) == expected, (at, kind)
+        with copy.store.open(layout.rejected(run.run_id, 0, "part-00000")) as opened:
+            assert b"refused.pdf" in opened.body.read()
+        if len(faults.operations) < at:
+            break
+    assert at > 4
+
+
+def test_the_limit_of_rejections_counts_over_attempts(
+    pipeline: Pipeline, client: opensearchpy.OpenSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batchjob.reduce.load.REJECTIONS_ALLOWED", 1)
+    rejecting_index(client, pipeline.alias)
+    source = write_folder(pipeline.folder / "source", {"a.pdf": GOOD, "b.pdf": GOOD})
+    run = pipeline.freeze([ManifestRow(source, name, project="x") for name in ("a.pdf", "b.pdf")], 2)
+    for shard in range(2):
+        pipeline.process(run, shard)
+    for _ in range(3):
+        with pytest.raises(TooManyFailedError):
+            pipeline.reduce(run)
+
+
+def test_an_alias_that_would_show_the_deleted_is_refused(
+    pipeline: Pipeline, client: opensearchpy.OpenSearch
+) -> None:
+    body = index_body(pipeline.alias, FINGERPRINT)
+    body["aliases"] = {pipeline.alias: {}}
+    client.indices.create(index=f"{pipeline.alias}-000001", body=body)
+    with pytest.raises(UsageError, match="deleted_at"):
+        pipeline.run(frozen(pipeline, {"first.pdf": GOOD}))
+
+
 def test_a_deleted_index_is_no_rejection(pipeline: Pipeline, client: opensearchpy.OpenSearch) -> None:
     pipeline.run(frozen(pipeline, {"first.pdf": GOOD}))
     client.indices.delete(index=f"{pipeline.alias}-000001")
@@ -190,7 +281,7 @@ def test_an_alias_that_moved_is_loaded_again(pipeline: Pipeline, client: opensea
     client.indices.create(index=f"{pipeline.alias}-000002", body=moved)
     actions = [
         {"remove": {"index": f"{pipeline.alias}-000001", "alias": pipeline.alias}},
-        {"add": {"index": f"{pipeline.alias}-000002", "alias": pipeline.alias}},
+        {"add": {"index": f"{pipeline.alias}-000002", "alias": pipeline.alias, "filter": HIDE_TOMBSTONES}},
     ]
     client.indices.update_aliases(body={"actions": actions})
     pipeline.run(other)

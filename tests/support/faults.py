@@ -116,6 +116,9 @@ class FaultIndex:
     def resolve(self, alias: str) -> str | None:
         return self._inner.resolve(alias)
 
+    def alias_filter(self, alias: str) -> Mapping[str, Any]:
+        return self._inner.alias_filter(alias)
+
     def meta(self, index: str) -> Mapping[str, Any]:
         return self._inner.meta(index)
 
