@@ -42,7 +42,7 @@ def check(settings: Settings) -> None:
 def _missing(language: str, installed: Tessdata, variable: str | None) -> str:
     setting = f", or set {variable} to some of: {', '.join(sorted(installed.languages))}" if variable else ""
     return (
-        f"Tesseract has no data for {language!r} in {installed.folder}.\n"
+        f"Tesseract has no data for {language!r} in {installed.folder}. "
         f"Install it (Debian package {_package(language)}){setting}."
     )
 
@@ -103,5 +103,5 @@ def _ask(program: str, option: str) -> str:
             [program, option], capture_output=True, text=True, timeout=30, check=True, encoding="utf-8"
         )
     except (OSError, subprocess.SubprocessError) as error:
-        raise UsageError(f"{program} {option} fails: {error}.\nRepair or reinstall Tesseract.") from None
+        raise UsageError(f"{program} {option} fails: {error}. Repair or reinstall Tesseract.") from None
     return answer.stdout or answer.stderr
