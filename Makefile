@@ -46,7 +46,9 @@ opensearch: setup-node ## build and start a real OpenSearch node without Docker 
 opensearch-stop: ## stop that node
 	@$(NODE) stop --port $(NODE_PORT)
 
-clean: ## remove what was built, not .venv
+clean: ## remove what was built, not .venv; ends a search server kept by make sample
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -c "from pathlib import Path; \
+		from batchjob.adapters.embedded import stop_kept; stop_kept(Path('.sample'))"; fi
 	rm -rf .sample .cache build dist *.egg-info .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 setup-sample:
