@@ -6,6 +6,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, BinaryIO, Protocol, Self
 
+from batchjob.errors import ObjectMissingError
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectMeta:
@@ -46,6 +48,15 @@ class Get(Protocol):
         Raises ObjectMissingError, PreconditionFailedError (`if_match`), TransientError.
         """
         ...
+
+
+def read_or_none(store: Get, key: str) -> bytes | None:
+    """A small object, whole; None where there is none. Raises TransientError."""
+    try:
+        with store.open(key) as opened:
+            return opened.body.read()
+    except ObjectMissingError:
+        return None
 
 
 class Put(Protocol):

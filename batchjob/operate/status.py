@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from batchjob import layout
-from batchjob.errors import ObjectMissingError, UsageError
-from batchjob.ports import Get, List
+from batchjob.errors import UsageError
+from batchjob.ports import Get, List, read_or_none
 from batchjob.records import Outcome, Receipt, RunInfo, Summary, outcomes_from_parquet
 
 
@@ -46,19 +46,19 @@ def read_status(store: RunStore, run_id: str | None) -> RunStatus:
                 "no run in the work folder yet; `batchjob local FOLDER` makes one, --work names another"
             )
         run_id = known[-1]
-    run_json = _read(store, layout.run_info(run_id))
+    run_json = read_or_none(store, layout.run_info(run_id))
     if run_json is None:
         raise UsageError(
             f"no run {run_id!r} in the work folder; without a name `batchjob status` shows the newest"
         )
     run = RunInfo.model_validate_json(run_json)
-    receipts = [_read(store, layout.receipt(run_id, shard)) for shard in range(run.shards)]
-    summary = _read(store, layout.summary(run_id))
+    receipts = [read_or_none(store, layout.receipt(run_id, shard)) for shard in range(run.shards)]
+    summary = read_or_none(store, layout.summary(run_id))
     return RunStatus(
         run,
         [Receipt.model_validate_json(receipt) for receipt in receipts if receipt],
         Summary.model_validate_json(summary) if summary else None,
-        _problems(_read(store, layout.merged_outcomes(run_id)) if summary else None),
+        _problems(read_or_none(store, layout.merged_outcomes(run_id)) if summary else None),
     )
 
 
@@ -67,11 +67,3 @@ def _problems(outcomes: bytes | None) -> list[Outcome]:
     if outcomes is None:
         return []
     return sorted((o for o in outcomes_from_parquet(outcomes) if o.message), key=lambda o: o.key)
-
-
-def _read(store: Get, key: str) -> bytes | None:
-    try:
-        with store.open(key) as opened:
-            return opened.body.read()
-    except ObjectMissingError:
-        return None

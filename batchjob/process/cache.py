@@ -7,8 +7,7 @@ from typing import Protocol
 import orjson
 
 from batchjob import layout
-from batchjob.errors import ObjectMissingError
-from batchjob.ports import Get, ObjectMeta, Put
+from batchjob.ports import Get, ObjectMeta, Put, read_or_none
 
 DIGEST_LENGTH = 64
 
@@ -23,10 +22,8 @@ def _seal(payload: bytes) -> bytes:
 
 def _load(store: Get, key: str) -> bytes | None:
     """The payload under a key; a missing or damaged entry is a miss."""
-    try:
-        with store.open(key) as opened:
-            sealed = opened.body.read()
-    except ObjectMissingError:
+    sealed = read_or_none(store, key)
+    if sealed is None:
         return None
     digest, payload = sealed[:DIGEST_LENGTH], sealed[DIGEST_LENGTH + 1 :]
     return payload if hashlib.sha256(payload).hexdigest().encode() == digest else None

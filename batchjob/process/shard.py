@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Protocol
 
 from batchjob import layout
-from batchjob.errors import AlreadyExistsError, ObjectMissingError, TransientError, UsageError
-from batchjob.ports import Store
+from batchjob.errors import AlreadyExistsError, TransientError, UsageError
+from batchjob.ports import Store, read_or_none
 from batchjob.process.parts import PartWriter, output
 from batchjob.process.reconcile import Processed, Surroundings, process_row
 from batchjob.process.scratch import scratch_folder
@@ -85,13 +85,10 @@ class OutageWatch:
 
 def read_run(store: Store, run_id: str) -> RunInfo:
     """Raises UsageError where there is no such run."""
-    try:
-        with store.open(layout.run_info(run_id)) as opened:
-            return RunInfo.model_validate_json(opened.body.read())
-    except ObjectMissingError:
-        raise UsageError(
-            f"no run {run_id!r} in the work folder; `batchjob status` names the newest"
-        ) from None
+    data = read_or_none(store, layout.run_info(run_id))
+    if data is None:
+        raise UsageError(f"no run {run_id!r} in the work folder; `batchjob status` names the newest")
+    return RunInfo.model_validate_json(data)
 
 
 def process_shard(job: ShardJob, store: Store, around: Surroundings, observer: Observer) -> Receipt | None:
@@ -100,7 +97,7 @@ def process_shard(job: ShardJob, store: Store, around: Surroundings, observer: O
     Raises UsageError (no such shard, other settings than the run's), TransientError (try again).
     """
     _check_fingerprint(job.run, around.fingerprint)
-    if has_receipt(store, job.run.run_id, job.shard):
+    if read_or_none(store, layout.receipt(job.run.run_id, job.shard)) is not None:
         return None
     started = time.monotonic()
     rows = _read_rows(store, job)
@@ -131,22 +128,13 @@ def _check_fingerprint(run: RunInfo, fingerprint: str) -> None:
         )
 
 
-def has_receipt(store: Store, run_id: str, shard: int) -> bool:
-    try:
-        store.open(layout.receipt(run_id, shard)).body.close()
-    except ObjectMissingError:
-        return False
-    return True
-
-
 def _read_rows(store: Store, job: ShardJob) -> list[ManifestRow]:
-    try:
-        with store.open(layout.manifest(job.run.run_id, job.shard)) as opened:
-            return manifest_from_parquet(opened.body.read())
-    except ObjectMissingError:
+    data = read_or_none(store, layout.manifest(job.run.run_id, job.shard))
+    if data is None:
         raise UsageError(
             f"run {job.run.run_id} has no shard {job.shard}: its shards are 0 to {job.run.shards - 1}"
-        ) from None
+        )
+    return manifest_from_parquet(data)
 
 
 def _in_order(

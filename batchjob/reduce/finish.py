@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from batchjob import layout
-from batchjob.errors import AlreadyExistsError, FencedError, ObjectMissingError, UsageError
-from batchjob.ports import Clock, CreateOnce, Get, Put
+from batchjob.errors import AlreadyExistsError, FencedError, UsageError
+from batchjob.ports import Clock, CreateOnce, Get, Put, read_or_none
 from batchjob.records import (
     Checkpoint,
     FinalState,
@@ -49,11 +49,8 @@ class Verdicts:
 
 
 def read_summary(store: Get, run_id: str) -> Summary | None:
-    try:
-        with store.open(layout.summary(run_id)) as opened:
-            return Summary.model_validate_json(opened.body.read())
-    except ObjectMissingError:
-        return None
+    data = read_or_none(store, layout.summary(run_id))
+    return None if data is None else Summary.model_validate_json(data)
 
 
 def read_verdicts(store: Get, run_id: str, items: Sequence[Item], state: Checkpoint) -> Verdicts:

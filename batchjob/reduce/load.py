@@ -9,8 +9,8 @@ from typing import Protocol
 import orjson
 
 from batchjob import layout
-from batchjob.errors import ObjectMissingError, TooManyFailedError
-from batchjob.ports import BulkLoad, Get, Put, ReadDocuments
+from batchjob.errors import TooManyFailedError
+from batchjob.ports import BulkLoad, Get, Put, ReadDocuments, read_or_none
 from batchjob.reduce.bulk import Delivery, Rejection, deliver, join_operations, split_operations
 from batchjob.reduce.checkpoint import CheckpointFile
 from batchjob.reduce.receipts import Item, read_output
@@ -146,7 +146,7 @@ def rejected_ids(store: Get, run_id: str, items: Sequence[Item], marked: Sequenc
         str(orjson.loads(line)["doc_id"])
         for item in items
         if item.number in marked
-        for line in _read(store, layout.rejected(run_id, item.shard, item.part)).splitlines()
+        for line in (read_or_none(store, layout.rejected(run_id, item.shard, item.part)) or b"").splitlines()
     }
 
 
@@ -156,13 +156,5 @@ def kept_ids(store: Get, run_id: str, items: Sequence[Item], marked: Sequence[in
         str(doc_id)
         for item in items
         if item.number in marked and item.failures
-        for doc_id in orjson.loads(_read(store, layout.kept(run_id, item.shard, item.part)) or b"[]")
+        for doc_id in orjson.loads(read_or_none(store, layout.kept(run_id, item.shard, item.part)) or b"[]")
     }
-
-
-def _read(store: Get, key: str) -> bytes:
-    try:
-        with store.open(key) as opened:
-            return opened.body.read()
-    except ObjectMissingError:
-        return b""

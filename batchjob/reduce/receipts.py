@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from batchjob import layout
-from batchjob.errors import ObjectMissingError, TransientError
-from batchjob.ports import Get
+from batchjob.errors import TransientError
+from batchjob.ports import Get, read_or_none
 from batchjob.records import Outcome, Output, Receipt, RunInfo, outcomes_from_parquet
 
 
@@ -26,11 +26,8 @@ class Item:
 
 
 def read_receipt(store: Get, run_id: str, shard: int) -> Receipt | None:
-    try:
-        with store.open(layout.receipt(run_id, shard)) as opened:
-            return Receipt.model_validate_json(opened.body.read())
-    except ObjectMissingError:
-        return None
+    data = read_or_none(store, layout.receipt(run_id, shard))
+    return None if data is None else Receipt.model_validate_json(data)
 
 
 def read_receipts(store: Get, run: RunInfo) -> list[Receipt]:
@@ -59,13 +56,9 @@ def items(receipts: Sequence[Receipt]) -> list[Item]:
 
 def read_output(store: Get, output: Output) -> bytes:
     """The bytes a receipt vouches for. Raises TransientError where they are missing or damaged."""
-    try:
-        with store.open(output.key) as opened:
-            data = opened.body.read()
-    except ObjectMissingError:
-        raise TransientError(
-            f"{output.key} is missing, though a receipt names it", cause="output_missing"
-        ) from None
+    data = read_or_none(store, output.key)
+    if data is None:
+        raise TransientError(f"{output.key} is missing, though a receipt names it", cause="output_missing")
     if hashlib.sha256(data).hexdigest() != output.sha256:
         raise TransientError(
             f"{output.key} is damaged: its checksum is not the receipt's", cause="output_damaged"
