@@ -53,7 +53,7 @@ def cut_text(text: str, limit: int) -> tuple[str, int]:
         excess = len(orjson.dumps(kept)) - len('""') - limit
         if excess <= 0:
             return kept, len(encoded) - len(kept.encode())
-        room = len(kept.encode()) - excess
+        room = max(len(kept.encode()) - excess, 0)
 
 
 def _row_fields(row: ManifestRow, run_id: str, indexed_at: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from batchjob import layout
@@ -202,6 +202,7 @@ def test_scratch_folders_of_dead_writers_are_swept(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@example("\x00\x01\x02", 5)
 @given(st.text(), st.integers(1, 100))
 def test_cut_content_is_a_prefix_that_counts_what_it_lacks(text: str, limit: int) -> None:
     kept, left_out = cut_text(text, limit)
