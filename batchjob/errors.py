@@ -117,11 +117,3 @@ class PreconditionFailedError(BatchjobError):
     def __init__(self, key: str) -> None:
         super().__init__(f"{key!r} changed since it was read")
         self.key = key
-
-
-class DocumentError(PermanentError):
-    """A document's own failure: data, never an exit code."""
-
-    def __init__(self, category: FailureCategory, message: str) -> None:
-        super().__init__(message)
-        self.category = category

@@ -16,10 +16,6 @@ def doc_id(bucket: str, key: str) -> str:
     return hashlib.sha256(f"{bucket}\n{key}".encode()).hexdigest()[:40]
 
 
-def run_prefix(run_id: str) -> str:
-    return f"runs/{run_id}/"
-
-
 def run_info(run_id: str) -> str:
     return f"runs/{run_id}/run.json"
 

@@ -27,8 +27,8 @@ from batchjob.ocr.tessdata import check as check_ocr
 from batchjob.operate.status import RunStore, read_status
 from batchjob.process.fingerprint import extraction_fingerprint
 from batchjob.records import FinalState, Summary
-from batchjob.reduce.finish import read_summary
 from batchjob.reduce.mapping import ensure_index
+from batchjob.runs import read_summary
 from batchjob.settings import Settings, load_settings
 
 

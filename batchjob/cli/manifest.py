@@ -6,7 +6,7 @@ import click
 
 from batchjob.adapters.source_folder import SourceFolder
 from batchjob.cli import options, services
-from batchjob.cli.output import notice, print_json, print_table
+from batchjob.cli.output import notice, print_json, print_result, print_table
 from batchjob.errors import UsageError
 from batchjob.manifest.cut import estimated_cost
 from batchjob.manifest.folder import SUFFIXES, read_listing
@@ -111,7 +111,4 @@ def validate(file: Path, as_json: bool) -> None:
         "buckets": len({row.bucket for row in found.rows}),
         "estimated_pages": round(sum(map(estimated_cost, found.rows))),
     }
-    if as_json:
-        print_json(values)
-    else:
-        print_table(f"{file} is a valid manifest", ["", ""], [*values.items()], numbers=[1])
+    print_result(f"{file} is a valid manifest", values, as_json)

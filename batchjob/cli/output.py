@@ -105,6 +105,14 @@ def print_table(
     Console(markup=False).print(table)
 
 
+def print_result(title: str, values: Mapping[str, Any], as_json: bool) -> None:
+    """Named values: the JSON object for machines, or a table of two columns."""
+    if as_json:
+        print_json(values)
+    else:
+        print_table(title, ["", ""], [*values.items()], numbers=[1])
+
+
 def print_problems(problems: Sequence[Outcome]) -> None:
     """The first rows that failed or were not read wholly, with the reason of each."""
     if problems:

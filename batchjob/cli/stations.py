@@ -8,14 +8,14 @@ import click
 import structlog
 
 from batchjob.cli import options, services
-from batchjob.cli.output import log, print_json, print_table, progress_bar
+from batchjob.cli.output import log, print_result, progress_bar
 from batchjob.errors import TooManyFailedError, UsageError
 from batchjob.ocr.tessdata import check as check_ocr
-from batchjob.process.shard import ShardJob, process_shard, read_run
+from batchjob.process.shard import ShardJob, process_shard
 from batchjob.records import FinalState, Outcome, Receipt, RunInfo, Summary
 from batchjob.reduce.load import Landed
-from batchjob.reduce.receipts import read_receipt
 from batchjob.reduce.run import ReduceJob, reduce_run
+from batchjob.runs import read_receipt, read_run
 from batchjob.settings import Settings, load_settings
 
 SHARD_VARIABLE = "AWS_BATCH_JOB_ARRAY_INDEX"
@@ -119,10 +119,7 @@ def _show_shard(receipt: Receipt, as_json: bool) -> None:
         "bytes": counts.bytes,
         "seconds": receipt.seconds,
     }
-    if as_json:
-        print_json(values)
-    else:
-        print_table(f"shard {receipt.shard}", ["", ""], [*values.items()], numbers=[1])
+    print_result(f"shard {receipt.shard}", values, as_json)
 
 
 @click.command()
@@ -163,10 +160,7 @@ def _show_reduce(summary: Summary, as_json: bool) -> None:
         "bytes": summary.bytes,
         "seconds": summary.seconds,
     }
-    if as_json:
-        print_json(values)
-    else:
-        print_table(f"run {summary.run_id}", ["", ""], [*values.items()], numbers=[1])
+    print_result(f"run {summary.run_id}", values, as_json)
 
 
 def check_failure_limit(summary: Summary, settings: Settings) -> None:

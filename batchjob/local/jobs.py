@@ -56,10 +56,9 @@ class LocalJobs:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
-        self._outputs: dict[int, bytes] = {}
 
-    def run(self, job: Job, strategy: RetryStrategy) -> list[tuple[JobEnd, bytes]]:
-        """Each child's last end and its standard output, in array order."""
+    def run(self, job: Job, strategy: RetryStrategy) -> list[JobEnd]:
+        """Each child's last end, in array order. What jobs print is not read: they leave receipts."""
         job_id = f"local-{secrets.token_hex(8)}"
         with ThreadPoolExecutor(min(self._parallel, job.array_size), thread_name_prefix="job") as pool:
             futures = [
@@ -73,20 +72,20 @@ class LocalJobs:
                 self.stop()
                 raise
 
-    def _attempts(self, job: Job, strategy: RetryStrategy, job_id: str, index: int) -> tuple[JobEnd, bytes]:
+    def _attempts(self, job: Job, strategy: RetryStrategy, job_id: str, index: int) -> JobEnd:
         attempt = 1
         while True:
-            end, output = self._attempt(job, job_id, index, attempt)
+            end = self._attempt(job, job_id, index, attempt)
             again = not self._stopping.is_set() and strategy.retries(end, attempt)
             name = job.name if job.array_size == 1 else f"{job.name}:{index}"
             if not self._stopping.is_set():
                 self._observer.attempt_ended(name, attempt, end, again)
             if not again:
-                return end, output
+                return end
             attempt += 1
             self._stopping.wait(PAUSE_SECONDS)
 
-    def _attempt(self, job: Job, job_id: str, index: int, attempt: int) -> tuple[JobEnd, bytes]:
+    def _attempt(self, job: Job, job_id: str, index: int, attempt: int) -> JobEnd:
         batch = {
             "AWS_BATCH_JOB_ID": job_id if job.array_size == 1 else f"{job_id}:{index}",
             "AWS_BATCH_JOB_ATTEMPT": str(attempt),
@@ -99,9 +98,9 @@ class LocalJobs:
             batch["AWS_BATCH_JOB_ARRAY_SIZE"] = str(job.array_size)
         process = self._start(job.arguments, {**os.environ, **job.environment, **batch})
         if process is None:
-            return JobEnd(128 + signal.SIGTERM), b""
+            return JobEnd(128 + signal.SIGTERM)
         try:
-            return _job_end(self._follow(process)), self._outputs.pop(process.pid, b"")
+            return _job_end(self._follow(process))
         finally:
             with self._lock:
                 self._running.discard(process)
@@ -116,7 +115,7 @@ class LocalJobs:
                 [sys.executable, "-P", "-m", "batchjob", *arguments],
                 env=environment,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
             )
@@ -124,15 +123,9 @@ class LocalJobs:
             return process
 
     def _follow(self, process: subprocess.Popen[bytes]) -> int:
-        reader = threading.Thread(target=self._collect, args=(process,), daemon=True)
-        reader.start()
         for line in process.stderr or ():
             self._observer.log_line(line)
-        reader.join()
         return process.wait()
-
-    def _collect(self, process: subprocess.Popen[bytes]) -> None:
-        self._outputs[process.pid] = process.stdout.read() if process.stdout else b""
 
     def stop(self) -> None:
         """Ends what still runs: SIGTERM, and SIGKILL to what is left after 30 s."""

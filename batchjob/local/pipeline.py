@@ -29,12 +29,12 @@ def run_pipeline(local: LocalRun, jobs: LocalJobs) -> None:
     """Processes and reduces. Raises TransientError or PermanentError that names what failed for good."""
     run_id = local.run.run_id
     ends = jobs.run(
-        Job("process", ["process", run_id, "--json"], local.environment, local.run.shards),
+        Job("process", ["process", run_id], local.environment, local.run.shards),
         read_strategy("process"),
     )
-    _check("process", [end for end, _ in ends])
-    ends = jobs.run(Job("reduce", ["reduce", run_id, "--json"], local.environment), read_strategy("process"))
-    _check("reduce", [end for end, _ in ends])
+    _check("process", ends)
+    ends = jobs.run(Job("reduce", ["reduce", run_id], local.environment), read_strategy("process"))
+    _check("reduce", ends)
 
 
 def _check(name: str, ends: Sequence[JobEnd]) -> None:

@@ -7,6 +7,7 @@ from batchjob import layout
 from batchjob.errors import UsageError
 from batchjob.ports import Get, List, read_or_none
 from batchjob.records import Outcome, Receipt, RunInfo, Summary, outcomes_from_parquet
+from batchjob.runs import read_receipt, read_run, read_summary
 
 
 class RunStore(Get, List, Protocol):
@@ -46,18 +47,13 @@ def read_status(store: RunStore, run_id: str | None) -> RunStatus:
                 "no run in the work folder yet; `batchjob local FOLDER` makes one, --work names another"
             )
         run_id = known[-1]
-    run_json = read_or_none(store, layout.run_info(run_id))
-    if run_json is None:
-        raise UsageError(
-            f"no run {run_id!r} in the work folder; without a name `batchjob status` shows the newest"
-        )
-    run = RunInfo.model_validate_json(run_json)
-    receipts = [read_or_none(store, layout.receipt(run_id, shard)) for shard in range(run.shards)]
-    summary = read_or_none(store, layout.summary(run_id))
+    run = read_run(store, run_id)
+    receipts = [read_receipt(store, run_id, shard) for shard in range(run.shards)]
+    summary = read_summary(store, run_id)
     return RunStatus(
         run,
-        [Receipt.model_validate_json(receipt) for receipt in receipts if receipt],
-        Summary.model_validate_json(summary) if summary else None,
+        [receipt for receipt in receipts if receipt is not None],
+        summary,
         _problems(read_or_none(store, layout.merged_outcomes(run_id)) if summary else None),
     )
 

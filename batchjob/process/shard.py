@@ -83,14 +83,6 @@ class OutageWatch:
         )
 
 
-def read_run(store: Store, run_id: str) -> RunInfo:
-    """Raises UsageError where there is no such run."""
-    data = read_or_none(store, layout.run_info(run_id))
-    if data is None:
-        raise UsageError(f"no run {run_id!r} in the work folder; `batchjob status` names the newest")
-    return RunInfo.model_validate_json(data)
-
-
 def process_shard(job: ShardJob, store: Store, around: Surroundings, observer: Observer) -> Receipt | None:
     """Processes one shard and creates its receipt; None where another writer's receipt is there already.
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from batchjob import layout
 from batchjob.errors import AlreadyExistsError, FencedError, UsageError
-from batchjob.ports import Clock, CreateOnce, Get, Put, read_or_none
+from batchjob.ports import Clock, CreateOnce, Get, Put
 from batchjob.records import (
     Checkpoint,
     FinalState,
@@ -46,11 +46,6 @@ class Verdicts:
         if outcome.state is FinalState.FAILED and outcome.doc_id in self.kept:
             return replace(outcome, state=FinalState.KEPT_PREVIOUS)
         return outcome
-
-
-def read_summary(store: Get, run_id: str) -> Summary | None:
-    data = read_or_none(store, layout.summary(run_id))
-    return None if data is None else Summary.model_validate_json(data)
 
 
 def read_verdicts(store: Get, run_id: str, items: Sequence[Item], state: Checkpoint) -> Verdicts:

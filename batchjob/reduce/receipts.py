@@ -4,10 +4,10 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from batchjob import layout
 from batchjob.errors import TransientError
 from batchjob.ports import Get, read_or_none
 from batchjob.records import Outcome, Output, Receipt, RunInfo, outcomes_from_parquet
+from batchjob.runs import read_receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,6 @@ class Item:
     def part(self) -> str:
         """The part's name, for example `part-00000`."""
         return self.output.key.rpartition("/")[2].removesuffix(".ndjson.gz")
-
-
-def read_receipt(store: Get, run_id: str, shard: int) -> Receipt | None:
-    data = read_or_none(store, layout.receipt(run_id, shard))
-    return None if data is None else Receipt.model_validate_json(data)
 
 
 def read_receipts(store: Get, run: RunInfo) -> list[Receipt]:

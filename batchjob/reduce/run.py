@@ -8,11 +8,12 @@ from batchjob.errors import TransientError, UsageError
 from batchjob.ports import BulkLoad, Clock, ManageIndex, ReadDocuments, Store
 from batchjob.records import RunInfo, Summary
 from batchjob.reduce.checkpoint import CheckpointFile
-from batchjob.reduce.finish import final_outcomes, finish_run, read_summary, read_verdicts
+from batchjob.reduce.finish import final_outcomes, finish_run, read_verdicts
 from batchjob.reduce.load import Observer, Target, load_items
 from batchjob.reduce.mapping import ensure_index
 from batchjob.reduce.receipts import items, read_receipts
 from batchjob.reduce.verify import missing_documents
+from batchjob.runs import read_summary
 
 PASSES = 3
 """How often a run is loaded again because the alias moved or documents are missing."""

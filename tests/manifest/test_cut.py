@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from batchjob.adapters.folder import FolderStore
 from batchjob.manifest.cut import MAX_SHARDS, cut, estimated_cost
-from batchjob.process.shard import read_run
 from batchjob.records import ManifestRow, manifest_from_parquet
+from batchjob.runs import read_run
 from tests.support.pipeline import frozen_run
 
 SIZES = st.lists(st.integers(0, 10**9) | st.none(), min_size=1, max_size=200)
