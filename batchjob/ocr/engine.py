@@ -33,6 +33,10 @@ class OcrEngine(Protocol):
 
 def open_engine(name: str, languages: str, vertical: str) -> OcrEngine:
     """The engine of that name; engines are imported only when asked for, since each has a heavy library."""
+    if name == "paddle":
+        from batchjob.ocr.paddle import PaddleEngine
+
+        return PaddleEngine()
     if name == "tesseract":
         from batchjob.ocr.tesseract import TesseractEngine
 

@@ -17,11 +17,22 @@ _DARKEST = 32
 
 
 def prepare(gray: Image.Image) -> Image.Image:
-    """The page as engines read it best."""
-    levels = gray.histogram()
-    if sum(levels[32:224]) <= _BITONAL_SHARE * sum(levels):
+    """The page as Tesseract reads it best."""
+    if is_bitonal(gray):
         return straighten(gray).filter(ImageFilter.GaussianBlur(_SOFTENING))
     return straighten(even_light(gray))
+
+
+def even(gray: Image.Image) -> Image.Image:
+    """The page for an engine that finds tilted lines by itself."""
+    if is_bitonal(gray):
+        return gray.filter(ImageFilter.GaussianBlur(_SOFTENING))
+    return even_light(gray)
+
+
+def is_bitonal(gray: Image.Image) -> bool:
+    levels = gray.histogram()
+    return sum(levels[32:224]) <= _BITONAL_SHARE * sum(levels)
 
 
 def even_light(gray: Image.Image) -> Image.Image:
