@@ -41,6 +41,12 @@ def enter(*, starts_programs: bool = False) -> dict[str, Any]:
     return arguments
 
 
+def arguments() -> dict[str, Any]:
+    """What the parent gave, before anything is limited."""
+    given: dict[str, Any] = json.loads(sys.argv[1])["arguments"]
+    return given
+
+
 def emit(event: dict[str, object]) -> None:
     """Sends one JSON line to the parent."""
     data = memoryview(json.dumps(event).encode() + b"\n")

@@ -8,9 +8,11 @@ import click
 
 from batchjob.cli import options
 from batchjob.cli.output import print_json
+from batchjob.cli.services import usable_cpus
 from batchjob.errors import ExitCode, UsageError
-from batchjob.ocr.tessdata import check as check_ocr
+from batchjob.ocr.installed import check as check_ocr
 from batchjob.process.extraction import NoCache, extract_file
+from batchjob.process.ocrpool import OcrPool
 from batchjob.process.scratch import scratch_folder
 from batchjob.records import Extraction, PageText
 from batchjob.settings import load_settings
@@ -33,9 +35,10 @@ def extract(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
                 f"no file {str(path)!r}: `batchjob extract` takes files; `batchjob local` takes folders"
             )
     failed = 0
-    with scratch_folder(settings.scratch) as scratch:
+    workers = settings.workers or usable_cpus()
+    with scratch_folder(settings.scratch) as scratch, OcrPool(settings, workers, scratch) as ocr:
         for path in files:
-            found = extract_file(path, settings, scratch, NoCache())
+            found = extract_file(path, settings, scratch, NoCache(), ocr)
             failed += found.status == "failed"
             _show(path, found, as_json)
     if failed:

@@ -23,7 +23,7 @@ from batchjob.local.pipeline import LocalRun, run_pipeline, shard_count
 from batchjob.local.retry import JobEnd
 from batchjob.manifest.cut import Plan, freeze
 from batchjob.manifest.read import Manifest, read_manifest
-from batchjob.ocr.tessdata import check as check_ocr
+from batchjob.ocr.installed import check as check_ocr
 from batchjob.operate.status import RunStore, read_status
 from batchjob.process.fingerprint import extraction_fingerprint
 from batchjob.records import FinalState, Summary

@@ -10,7 +10,7 @@ import structlog
 from batchjob.cli import options, services
 from batchjob.cli.output import log, print_result, progress_bar
 from batchjob.errors import TooManyFailedError, UsageError
-from batchjob.ocr.tessdata import check as check_ocr
+from batchjob.ocr.installed import check as check_ocr
 from batchjob.process.shard import ShardJob, process_shard
 from batchjob.records import FinalState, Outcome, Receipt, RunInfo, Summary
 from batchjob.reduce.load import Landed

@@ -1,9 +1,11 @@
 """The OCR child: gets images of pages, nothing else of a document, and sends back their text (invariant 11).
 
-Started by process/extraction.py with `engine`, `languages`, `vertical`, `folder` and `pages`, each with
-`page`, `image` (a file in the folder) and `dpi`. Sends one `page` event for each.
+Started by process/ocrpool.py with `engine`, `languages` and `vertical`; sends `ready`, then answers each line
+on its standard input (`id`, `image`: a path, `dpi`) with one `page` event of the same `id`.
 """
 
+import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,11 @@ from batchjob.extract.text import clean
 from batchjob.ocr.engine import OcrEngine, OcrError, open_engine
 
 
-def read(engine: OcrEngine, folder: Path, page: dict[str, Any]) -> dict[str, object]:
+def read(engine: OcrEngine, page: dict[str, Any]) -> dict[str, object]:
     started = time.monotonic()
-    event: dict[str, object] = {"event": "page", "page": page["page"]}
+    event: dict[str, object] = {"event": "page", "id": page["id"]}
     try:
-        found = engine.recognise(folder / page["image"], page["dpi"])
+        found = engine.recognise(Path(page["image"]), page["dpi"])
     except OcrError as error:
         event["error"] = {"category": FailureCategory.CRASHED, "message": str(error)}
     else:
@@ -31,11 +33,11 @@ def read(engine: OcrEngine, folder: Path, page: dict[str, Any]) -> dict[str, obj
 
 
 def main() -> None:
-    arguments = sandbox.enter(starts_programs=True)
+    arguments = sandbox.enter(starts_programs=sandbox.arguments()["engine"] == "tesseract")
     engine = open_engine(arguments["engine"], arguments["languages"], arguments["vertical"])
-    folder = Path(arguments["folder"])
-    for page in arguments["pages"]:
-        sandbox.emit(read(engine, folder, page))
+    sandbox.emit({"event": "ready"})
+    for line in sys.stdin.buffer:
+        sandbox.emit(read(engine, json.loads(line)))
 
 
 if __name__ == "__main__":

@@ -59,8 +59,8 @@ class _OpenVinoNetwork:
 
 
 def _characters(network: Any) -> list[str]:
-    framework = network.get_rt_info().get("framework", {})
-    return framework["character"].value.splitlines() if "character" in framework else []
+    path = ["framework", "character"]
+    return str(network.get_rt_info(path).value).splitlines() if network.has_rt_info(path) else []
 
 
 class _OnnxNetwork:

@@ -14,8 +14,6 @@ from batchjob.ocr.networks import open_network
 from batchjob.ocr.prepare import even
 from batchjob.ocr.reading_order import Line, as_text, in_order
 
-ENGINE_VERSION = 1
-"""Raise it with every change of this engine that changes its text."""
 _LEAST_SCORE = 0.5
 """Readings below it are no text."""
 _GOOD_SCORE = 0.85

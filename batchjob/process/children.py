@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -64,26 +64,17 @@ def run_child(
     cwd: Path,
     limits: ChildLimits,
     on_line: Callable[[dict[str, Any]], None],
+    hold: Callable[[], bool] = lambda: False,
 ) -> ChildEnd:
     """Runs `python -m module` until it ends or passes a limit; `on_line` gets each event as it comes.
 
     The module calls sandbox.enter() first. It must be started by the thread that waits here, since Linux
-    ties the child's life to that thread. When this returns or raises, nothing of its group is alive.
+    ties the child's life to that thread. While `hold`, asked every tick, says so, the child is stopped and
+    its limits of time with it. When this returns or raises, nothing of its group is alive.
     """
-    request = {"parent": os.getpid(), "output": limits.output, "arguments": dict(arguments)}
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-m", module, json.dumps(request)],
-        cwd=cwd,
-        env=_environment(cwd),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-        bufsize=0,
-    )
-    child = _Child(process, limits, on_line)
+    child = Child(module, arguments, cwd=cwd, limits=limits, on_line=on_line)
     try:
-        return child.follow()
+        return child.follow(hold)
     finally:
         child.close()
 
@@ -93,22 +84,37 @@ def _environment(cwd: Path) -> dict[str, str]:
     return {"PATH": os.defpath, **passed, "LANG": "C.UTF-8", "OMP_THREAD_LIMIT": "1", "TMPDIR": str(cwd)}
 
 
-class _Child:
-    """A running child, its pipes, and the processes that were seen below it."""
+class Child:
+    """A running child, its pipes, and the processes that were seen below it. One thread starts and drives it."""
 
     def __init__(
         self,
-        process: subprocess.Popen[bytes],
+        module: str,
+        arguments: Mapping[str, object],
+        *,
+        cwd: Path,
         limits: ChildLimits,
         on_line: Callable[[dict[str, Any]], None],
+        asked: bool = False,
     ) -> None:
-        self._process = process
+        """Starts `python -m module`; `asked`: it gets requests on its standard input."""
+        request = {"parent": os.getpid(), "output": limits.output, "arguments": dict(arguments)}
+        self._process = process = subprocess.Popen(
+            [sys.executable, "-I", "-m", module, json.dumps(request)],
+            cwd=cwd,
+            env=_environment(cwd),
+            stdin=subprocess.PIPE if asked else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            bufsize=0,
+        )
         self._limits = limits
         self._on_line = on_line
         self._descendants: set[psutil.Process] = set()
         self._line = bytearray()
         self._stderr = bytearray()
-        self._received = 0
+        self._received = self._lines = 0
         self._started = self._last_line = self._last_look = self._last_scan = time.monotonic()
         self._stopped: ChildEnd | None = None
         self._selector = selectors.DefaultSelector()
@@ -116,13 +122,40 @@ class _Child:
             assert stream is not None  # noqa: S101 - for the type checker: both were asked for
             self._selector.register(stream, selectors.EVENT_READ, take)
 
-    def follow(self) -> ChildEnd:
+    def ask(self, request: Mapping[str, object], seconds: float) -> None:
+        """Sends a request of one line, from which its limits count anew; the answer comes with `next_line`."""
+        self.allow(seconds)
+        if self._process.stdin is not None:
+            with suppress(BrokenPipeError):  # a dead child shows when its answer is waited for
+                self._process.stdin.write(json.dumps(request).encode() + b"\n")
+
+    def allow(self, seconds: float) -> None:
+        """Gives it so many seconds for the next line, and its full output again."""
+        self._limits = replace(self._limits, seconds=seconds, silent_seconds=seconds)
+        self._started = self._last_line = time.monotonic()
+        self._received = 0
+
+    def next_line(self) -> ChildEnd | None:
+        """Waits until a line came (None) or the child ended or passed a limit (how)."""
+        before = self._lines
+        while self._selector.get_map() and self._stopped is None:
+            self._turn()
+            if self._lines != before:
+                return self._stopped
+        return self._stopped or self.follow()
+
+    def _turn(self) -> None:
+        for key, _ in self._selector.select(TICK):
+            self._read(key.fileobj, key.data)
+        self._check_limits()
+
+    def follow(self, hold: Callable[[], bool] = lambda: False) -> ChildEnd:
         """Reads until both pipes are closed or a limit is passed."""
         exited_at: float | None = None
         while self._selector.get_map() and self._stopped is None:
-            for key, _ in self._selector.select(TICK):
-                self._read(key.fileobj, key.data)
-            self._check_limits()
+            self._turn()
+            if hold():
+                self._pause_while(hold)
             if exited_at is None and self._process.poll() is not None:
                 exited_at = time.monotonic()
                 self._kill()
@@ -133,11 +166,25 @@ class _Child:
             self._check_limits()
         return self._stopped or self._ended()
 
+    def _pause_while(self, hold: Callable[[], bool]) -> None:
+        paused_at = time.monotonic()
+        self._signal(signal.SIGSTOP)
+        while hold():
+            time.sleep(TICK / 2)
+        self._signal(signal.SIGCONT)
+        paused = time.monotonic() - paused_at
+        self._started += paused
+        self._last_line += paused
+
+    def kill(self) -> None:
+        """Ends it at once; may be called by any thread."""
+        self._signal(signal.SIGKILL)
+
     def close(self) -> None:
         self._kill()
         self._process.wait()
         self._selector.close()
-        for stream in (self._process.stdout, self._process.stderr):
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             if stream is not None:
                 stream.close()
 
@@ -174,6 +221,7 @@ class _Child:
             self._stop(Ending.CRASHED, "it wrote a line that is no event")
             return
         self._last_line = time.monotonic()
+        self._lines += 1
         self._on_line(event)
 
     def _stop(self, ending: Ending, message: str) -> None:
@@ -189,13 +237,13 @@ class _Child:
             )
         elif now - self._last_look >= TICK:
             self._last_look = now
-            resident = self._look_at_memory()
+            resident = self.resident()
             if resident > limits.memory:
                 self._stop(
                     Ending.MEMORY, f"stopped at {_mib(resident)} of memory (limit {_mib(limits.memory)})"
                 )
 
-    def _look_at_memory(self) -> int:
+    def resident(self) -> int:
         """Resident bytes of the child and all below it; remembers those, since some may leave the group."""
         try:
             leader = psutil.Process(self._process.pid)
@@ -208,11 +256,14 @@ class _Child:
 
     def _kill(self) -> None:
         """Kills the group; called before its leader is waited for, or right after."""
-        with suppress(ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self.kill()
         for process in self._descendants:
             with suppress(psutil.Error):
                 process.kill()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies
+            os.killpg(self._process.pid, number)
 
     def _ended(self) -> ChildEnd:
         code = self._process.returncode

@@ -1,24 +1,27 @@
-"""Extracts one local file: page groups, each from the cache or through a parse child and an OCR child."""
+"""Extracts one local file: page groups, each from the cache or read now; OCR of one overlaps parsing of the next."""
 
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from batchjob.errors import FailureCategory
 from batchjob.process.groups import PAGES_PER_GROUP, GroupCache, NoCache, PageGroup, group_from_json
-from batchjob.process.pagework import read_group
+from batchjob.process.ocrpool import OcrPool
+from batchjob.process.pagework import GroupWork
 from batchjob.records import Extraction, Failure, PageMethod, PageText
 from batchjob.settings import Settings
 
 __all__ = ["GroupCache", "NoCache", "cached_extraction", "extract_file"]
 
 
-def extract_file(path: Path, settings: Settings, scratch: Path, groups: GroupCache) -> Extraction:
+def extract_file(
+    path: Path, settings: Settings, scratch: Path, groups: GroupCache, ocr: OcrPool
+) -> Extraction:
     """What the document at `path` says. Whatever is wrong with it comes back as data, never as an exception.
 
     `scratch` is an existing folder for images; nothing is left in it. Pages beyond `max_pages` are not read:
@@ -33,17 +36,18 @@ def extract_file(path: Path, settings: Settings, scratch: Path, groups: GroupCac
         )
     with tempfile.TemporaryDirectory(prefix="extract-", dir=scratch) as folder:
         document = _readable_by_child(path, Path(folder))
-        read = _groups(
-            settings,
-            groups,
-            partial(
-                read_group,
-                document,
-                settings=settings,
-                scratch=Path(folder),
-                deadline=time.monotonic() + settings.document_seconds,
-            ),
-        )
+        deadline = time.monotonic() + settings.document_seconds
+
+        def begin(pages: range, meanwhile: Callable[[], None]) -> GroupWork:
+            work = GroupWork(document, settings, Path(folder), ocr, deadline=deadline)
+            try:
+                work.parse(pages, meanwhile)
+            except BaseException:
+                work.close()
+                raise
+            return work
+
+        read = _groups(settings, groups, begin)
         return _put_together(list(read), settings)
 
 
@@ -55,7 +59,7 @@ def cached_extraction(settings: Settings, groups: GroupCache) -> Extraction | No
         return None
 
 
-def _not_cached(pages: range) -> PageGroup:
+def _not_cached(pages: range, meanwhile: Callable[[], None]) -> GroupWork:
     raise LookupError(pages)
 
 
@@ -68,25 +72,68 @@ def _readable_by_child(path: Path, folder: Path) -> Path:
     return path.absolute()
 
 
+class _Begun:
+    """A group that was parsed, and whose OCR may still go on."""
+
+    def __init__(self, first_page: int, work: GroupWork, groups: GroupCache) -> None:
+        self._first_page = first_page
+        self._groups = groups
+        self._group: PageGroup | None = None
+        self.work = work
+
+    def save_when_done(self) -> None:
+        if self._group is None and self.work.is_done():
+            self.finish()
+
+    def finish(self) -> PageGroup:
+        """Waits for its OCR; what is complete is saved at once, since the machine may be taken away."""
+        if self._group is None:
+            self._group = self.work.group()
+            if self._group.shareable:
+                self._groups.save(self._first_page, self._group.to_json())
+        return self._group
+
+
 def _groups(
-    settings: Settings, groups: GroupCache, read: Callable[[range], PageGroup]
+    settings: Settings, groups: GroupCache, begin: Callable[[range, Callable[[], None]], GroupWork]
 ) -> Iterator[tuple[PageGroup, bool]]:
     """The groups in order, each with whether the cache had it; the others are read and saved."""
-    first_page, last_page = 1, 1
-    while first_page <= last_page:
-        cached = groups.load(first_page)
-        group = group_from_json(cached) if cached is not None else None
-        hit = group is not None
-        if group is None:
-            pages = range(first_page, min(first_page + PAGES_PER_GROUP, settings.max_pages + 1))
-            group = read(pages)
-            if group.shareable:
-                groups.save(first_page, group.to_json())
-        yield group, hit
-        if group.failure or _nothing_read(group):
-            return
-        last_page = min(group.facts.page_count, settings.max_pages)
-        first_page += PAGES_PER_GROUP
+    with ExitStack() as to_close:
+        before: _Begun | None = None
+        first_page, last_page = 1, 1
+        while first_page <= last_page:
+            cached = groups.load(first_page)
+            found = group_from_json(cached) if cached is not None else None
+            begun: _Begun | None = None
+            if found is None:
+                pages = range(first_page, min(first_page + PAGES_PER_GROUP, settings.max_pages + 1))
+                work = begin(pages, before.save_when_done if before else _do_nothing)
+                to_close.callback(work.close)
+                begun = _Begun(first_page, work, groups)
+            if before is not None:
+                group = before.finish()
+                before.work.close()
+                yield group, False
+                if _is_last(group):
+                    return
+            if found is not None:
+                yield found, True
+                if _is_last(found):
+                    return
+            before = begun
+            page_count = found.facts.page_count if found else work.page_count
+            last_page = min(page_count, settings.max_pages)
+            first_page += PAGES_PER_GROUP
+        if before is not None:
+            yield before.finish(), False
+
+
+def _do_nothing() -> None:
+    return
+
+
+def _is_last(group: PageGroup) -> bool:
+    return group.failure is not None or _nothing_read(group)
 
 
 def _nothing_read(group: PageGroup) -> bool:

@@ -3,25 +3,25 @@
 import hashlib
 import json
 
-from batchjob.ocr import tessdata
+from batchjob.ocr import installed
 from batchjob.process.groups import PAGES_PER_GROUP
 from batchjob.settings import Settings
 
-EXTRACTOR_VERSION = 1
+EXTRACTOR_VERSION = 2
 """Raise it with every change, also of a library, that changes the text or the form of cached groups."""
 
 
 def extraction_fingerprint(settings: Settings) -> str:
-    """32 hexadecimal digits over what can change a shared result. Raises UsageError without Tesseract.
+    """32 hexadecimal digits over what can change a shared result. Raises UsageError without the engine.
 
     Limits of time, memory and size are left out: what they cause is never shared.
     """
+    tesseract = settings.ocr_engine == "tesseract"
     parts = {
         "extractor": EXTRACTOR_VERSION,
         "pages_per_group": PAGES_PER_GROUP,
-        "engine": tessdata.identity(settings),
-        "languages": settings.ocr_languages,
-        "vertical": settings.ocr_languages_vertical,
+        "engine": installed.identity(settings),
+        "languages": (settings.ocr_languages, settings.ocr_languages_vertical) if tesseract else None,
         "dpi": settings.ocr_dpi,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

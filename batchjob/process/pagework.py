@@ -1,9 +1,10 @@
-"""Reads one group of pages through children: parse, then OCR of the images; a dead child costs one page."""
+"""Reads one group of pages: a parse child, and OCR of its images meanwhile; a dead child costs one page."""
 
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ from batchjob.errors import FailureCategory, MachineError
 from batchjob.extract.text import merge_ocr
 from batchjob.process.children import ChildEnd, ChildLimits, Ending, run_child
 from batchjob.process.groups import PAGES_PER_GROUP, DocumentFacts, PageGroup, failure_from
+from batchjob.process.ocrpool import OcrPool
 from batchjob.records import Failure, PageMethod, PageText
 from batchjob.settings import Settings
 
-ENGINE = "tesseract"
 THUMBNAIL = 0
 """Stands among the numbers of pages, which count from 1, for the thumbnail: one more item of work."""
 _LEAST_ROOM = 16 * 1024 * 1024
@@ -28,35 +29,33 @@ _CATEGORIES = {
 Event = dict[str, Any]
 
 
-def read_group(path: Path, pages: range, settings: Settings, scratch: Path, deadline: float) -> PageGroup:
-    """Pages of a document that exist among `pages`, read now. The group of page 1 brings the thumbnail.
+class GroupWork:
+    """One group in work: what its children have said so far. The group of page 1 brings the thumbnail.
 
-    `deadline` (time.monotonic) is that of the whole document. Raises MachineError where the scratch folder is full.
+    `deadline` (time.monotonic) is that of the whole document. Raises MachineError where the scratch folder is
+    full or OCR cannot start.
     """
-    with tempfile.TemporaryDirectory(prefix="pages-", dir=scratch) as folder:
-        work = _GroupWork(path, settings, Path(folder), deadline)
-        work.parse(pages)
-        work.recognise()
-        return work.group()
 
-
-class _GroupWork:
-    """One group in work: what its children have said so far."""
-
-    def __init__(self, path: Path, settings: Settings, folder: Path, deadline: float) -> None:
+    def __init__(
+        self, path: Path, settings: Settings, scratch: Path, ocr: OcrPool, *, deadline: float
+    ) -> None:
         self._path = path
         self._settings = settings
-        self._folder = folder
+        self._folder = Path(tempfile.mkdtemp(prefix="pages-", dir=scratch))
+        self._ocr = ocr
         self._deadline = deadline
         self._facts: DocumentFacts | None = None
         self._failure: Failure | None = None
         self._pages: dict[int, Event] = {}
-        self._recognised: dict[int, Event] = {}
+        self._readings: dict[int, Future[Event | ChildEnd]] = {}
+        self._meanwhile: Callable[[], None] = lambda: None
         self._thumbnail: bytes | None = None
         self._thumbnail_tried = False
         self._whole = True
 
-    def parse(self, pages: range) -> None:
+    def parse(self, pages: range, meanwhile: Callable[[], None]) -> None:
+        """Reads those of `pages` that exist and starts OCR of their images; calls `meanwhile` now and then."""
+        self._meanwhile = meanwhile
         deaths_before_facts = 0
 
         def attempt(wanted: list[int]) -> ChildEnd:
@@ -81,35 +80,54 @@ class _GroupWork:
         if self._facts and len(pages) < PAGES_PER_GROUP and pages.stop <= self._facts.page_count:
             self._whole = False  # cut by the limit on pages
 
-    def recognise(self) -> None:
-        images = {number: event for number, event in self._pages.items() if "image" in event}
+    @property
+    def page_count(self) -> int:
+        """Pages of the document as far as is known after parsing; 0 where it cannot be read."""
+        return self._facts.page_count if self._facts and not self._failure else 0
 
-        def attempt(wanted: list[int]) -> ChildEnd:
-            jobs = [{name: images[page][name] for name in ("page", "image", "dpi")} for page in wanted]
-            return self._run("batchjob.ocr.child", self._ocr_arguments(jobs), self._take_recognised)
+    def is_done(self) -> bool:
+        """Whether its last page has been read."""
+        return all(reading.done() for reading in self._readings.values())
 
-        def outstanding(wanted: list[int]) -> list[int]:
-            return [page for page in wanted if page not in self._recognised]
-
-        for page, end in work_through(sorted(images), attempt, outstanding).items():
-            self._recognised[page] = {"failure": _failure_of(end, f"OCR of page {page}")}
+    def close(self) -> None:
+        """Gives up what is not read yet, and removes its files."""
+        for reading in self._readings.values():
+            reading.cancel()
+        wait(self._readings.values())
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def group(self) -> PageGroup:
+        """The group; waits for its OCR."""
+        recognised = {number: self._recognised(number) for number in self._readings}
         if self._failure or self._facts is None:
             facts = self._facts or DocumentFacts("application/octet-stream", 0)
             return PageGroup(facts, failure=self._failure, whole=self._whole)
         pages = tuple(
-            _page_text(number, self._pages[number], self._recognised.get(number))
+            _page_text(number, self._pages[number], recognised.get(number), self._ocr.engine)
             for number in sorted(self._pages)
         )
         return PageGroup(self._facts, pages, thumbnail=self._thumbnail, whole=self._whole)
+
+    def _recognised(self, number: int) -> Event:
+        reading = self._readings[number].result()
+        if isinstance(reading, ChildEnd):
+            self._check_room()
+            return {"failure": _failure_of(reading, f"OCR of page {number}")}
+        return reading
+
+    def _must_wait(self) -> bool:
+        """Whether OCR is so far behind that parsing must not add to its images."""
+        self._meanwhile()
+        return self._ocr.is_full() and not self.is_done()
 
     def _run(self, module: str, arguments: Event, take: Callable[[Event], None]) -> ChildEnd:
         settings, remaining = self._settings, self._deadline - time.monotonic()
         if remaining <= 0:
             return ChildEnd(Ending.TIMEOUT, f"no time left of {settings.document_seconds:.0f} s")
         limits = ChildLimits(remaining, settings.page_seconds, settings.child_memory, _CHILD_OUTPUT)
-        end = run_child(module, arguments, cwd=self._folder, limits=limits, on_line=take)
+        end = run_child(
+            module, arguments, cwd=self._folder, limits=limits, on_line=take, hold=self._must_wait
+        )
         if end.ending is not Ending.OK:
             self._check_room()
         return end
@@ -134,15 +152,6 @@ class _GroupWork:
             "thumbnail": THUMBNAIL in items,
         }
 
-    def _ocr_arguments(self, pages: list[Event]) -> Event:
-        return {
-            "engine": ENGINE,
-            "languages": self._settings.ocr_languages,
-            "vertical": self._settings.ocr_languages_vertical,
-            "folder": str(self._folder),
-            "pages": pages,
-        }
-
     def _outstanding(self, wanted: list[int]) -> list[int]:
         if self._failure:
             return []
@@ -158,7 +167,7 @@ class _GroupWork:
             case "document":
                 self._facts = DocumentFacts(**{name: event[name] for name in DocumentFacts.__slots__})
             case "page":
-                self._pages[event["page"]] = event
+                self._take_page(event["page"], event)
             case "thumbnail":
                 self._thumbnail_tried = True
                 if event["file"]:
@@ -167,8 +176,12 @@ class _GroupWork:
                 self._facts = DocumentFacts(event["mime_type"], 0)
                 self._failure = failure_from(event)
 
-    def _take_recognised(self, event: Event) -> None:
-        self._recognised[event["page"]] = event
+    def _take_page(self, number: int, event: Event) -> None:
+        self._pages[number] = event
+        if "image" in event and number not in self._readings:
+            # Named here: a parser that was taken over must not choose what is read and removed.
+            image = self._folder / f"page-{number:06d}.pgm"
+            self._readings[number] = self._ocr.read(image, event["dpi"], self._deadline)
 
 
 def work_through(
@@ -195,7 +208,7 @@ def work_through(
     return lost
 
 
-def _page_text(number: int, parsed: Event, recognised: Event | None) -> PageText:
+def _page_text(number: int, parsed: Event, recognised: Event | None, engine: str) -> PageText:
     failure = _failure_in(parsed)
     method, seconds = PageMethod(parsed["method"]), parsed.get("seconds", 0.0)
     if recognised is None:
@@ -204,12 +217,12 @@ def _page_text(number: int, parsed: Event, recognised: Event | None) -> PageText
     failure = _failure_in(recognised)
     if failure is not None:
         if method is PageMethod.BOTH:  # the text layer stays; the loss is told
-            return PageText(number, PageMethod.TEXT, parsed["text"], ENGINE, seconds=seconds, error=failure)
-        return PageText(number, PageMethod.FAILED, "", ENGINE, seconds=seconds, error=failure)
+            return PageText(number, PageMethod.TEXT, parsed["text"], engine, seconds=seconds, error=failure)
+        return PageText(number, PageMethod.FAILED, "", engine, seconds=seconds, error=failure)
     text = recognised["text"]
     if method is PageMethod.BOTH:
         text = merge_ocr(parsed["text"], recognised["lines"])
-    return PageText(number, method, text, ENGINE, recognised["confidence"], seconds)
+    return PageText(number, method, text, engine, recognised["confidence"], seconds)
 
 
 def _failure_in(event: Event) -> Failure | None:

@@ -32,6 +32,7 @@ from batchjob.process.document import (
     unseen_document,
 )
 from batchjob.process.extraction import cached_extraction, extract_file
+from batchjob.process.ocrpool import OcrPool
 from batchjob.records import (
     MAX_ATTEMPTS,
     UNSEEN_VERSION,
@@ -71,7 +72,7 @@ class Processed:
     cause: str = ""
 
 
-def process_row(row: ManifestRow, around: Surroundings, scratch: Path) -> Processed:
+def process_row(row: ManifestRow, around: Surroundings, scratch: Path, ocr: OcrPool) -> Processed:
     """Reconciles one row. A document's failure is data; raises only MachineError and the work store's errors."""
     started = time.monotonic()
     if row.key.endswith("/"):
@@ -88,11 +89,13 @@ def process_row(row: ManifestRow, around: Surroundings, scratch: Path) -> Proces
     except TransientError as error:
         return _try_again(row, error, around)
     with opened:
-        done = _process_open(row, opened, around, scratch)
+        done = _process_open(row, opened, around, scratch, ocr)
     return replace(done, outcome=replace(done.outcome, seconds=round(time.monotonic() - started, 3)))
 
 
-def _process_open(row: ManifestRow, opened: Opened, around: Surroundings, scratch: Path) -> Processed:
+def _process_open(
+    row: ManifestRow, opened: Opened, around: Surroundings, scratch: Path, ocr: OcrPool
+) -> Processed:
     seen = Observation(row, opened.meta, opened.observed_at)
     if opened.meta.size > around.settings.max_bytes:
         limit = around.settings.max_bytes
@@ -106,10 +109,12 @@ def _process_open(row: ManifestRow, opened: Opened, around: Surroundings, scratc
         extraction = cached_extraction(around.settings, ContentCache(around.work, around.fingerprint, sha256))
         if extraction is not None:
             return _finished(replace(seen, sha256=sha256), extraction, around, 0)
-    return _read_and_extract(seen, opened, around, scratch)
+    return _read_and_extract(seen, opened, around, scratch, ocr)
 
 
-def _read_and_extract(seen: Observation, opened: Opened, around: Surroundings, scratch: Path) -> Processed:
+def _read_and_extract(
+    seen: Observation, opened: Opened, around: Surroundings, scratch: Path, ocr: OcrPool
+) -> Processed:
     path = scratch / "document"
     try:
         sha256 = _download(opened, path)
@@ -119,7 +124,7 @@ def _read_and_extract(seen: Observation, opened: Opened, around: Surroundings, s
         return _try_again(seen.row, error, around)
     seen = replace(seen, sha256=sha256)
     extraction = extract_file(
-        path, around.settings, scratch, ContentCache(around.work, around.fingerprint, sha256)
+        path, around.settings, scratch, ContentCache(around.work, around.fingerprint, sha256), ocr
     )
     remember_content(around.work, seen.row.bucket, seen.meta, sha256)
     return _finished(seen, extraction, around, opened.meta.size)

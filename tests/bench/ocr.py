@@ -11,6 +11,7 @@ import tempfile
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def distance(true: str, read: str) -> int:
     every, last = (1 << len(true)) - 1, 1 << (len(true) - 1)
     up, down, score = every, 0, len(true)
     for character in read:
-        equal = where[character] if character in where else 0
+        equal = where.get(character, 0)
         vertical = equal | down
         horizontal = (((equal & up) + up) ^ up) | equal
         plus = down | (~(horizontal | up) & every)
@@ -54,7 +55,7 @@ def distance(true: str, read: str) -> int:
 
 def pairs_found(true: str, read: str) -> int:
     """How many of the true text's pairs of neighbours were read, wherever they stand."""
-    return sum((Counter(zip(true, true[1:], strict=False)) & Counter(zip(read, read[1:], strict=False))).values())
+    return (Counter(pairwise(true)) & Counter(pairwise(read))).total()
 
 
 def engine(name: str, **options: str) -> Read:
@@ -106,7 +107,7 @@ def cpu_seconds() -> float:
 
 
 def images(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.iterdir()) if path.suffix in IMAGES)
+    return (path for path in sorted(folder.glob("*.*")) if path.suffix in IMAGES)
 
 
 def main() -> None:
@@ -118,7 +119,7 @@ def main() -> None:
     totals: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     with tempfile.TemporaryDirectory() as work:
         page = Path(work) / "page.pgm"
-        for level in sorted(path for path in chosen.folder.iterdir() if any(images(path))):
+        for level in sorted(path for path in chosen.folder.glob("*") if any(images(path))):
             for path in images(level):
                 true = plain((chosen.folder / "gt" / f"{path.stem}.txt").read_text(encoding="utf-8"))
                 for name, read in readers.items():  # in turn, so that a busy machine hits all alike

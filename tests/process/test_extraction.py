@@ -18,6 +18,7 @@ from PIL import Image
 from batchjob.errors import FailureCategory
 from batchjob.process.children import ChildEnd, Ending
 from batchjob.process.extraction import NoCache, cached_extraction, extract_file
+from batchjob.process.ocrpool import OcrPool
 from batchjob.process.pagework import work_through
 from batchjob.records import Extraction, PageMethod
 from batchjob.settings import Settings
@@ -31,6 +32,9 @@ CHOSEN = [
     name for name, found in EXPECTED.items() if not found["ocr_pages"] or any(q in name for q in QUICK_OCR)
 ]
 BODY = ("定期保守点検の実施結果を報告します。", "次回の点検は十月を予定しています。")
+
+
+NO_OCR = {"ocr_engine": "tesseract", "ocr_languages": "no_such_language"}
 
 
 class MemoryCache(dict[int, bytes]):
@@ -47,7 +51,9 @@ def extract(tmp_path: Path) -> Callable[..., Extraction]:
     scratch.mkdir()
 
     def run(path: Path, cache: MemoryCache | None = None, **settings: object) -> Extraction:
-        found = extract_file(path, Settings(**settings), scratch, NoCache() if cache is None else cache)  # type: ignore[arg-type]
+        chosen = Settings(**settings)  # type: ignore[arg-type]
+        with OcrPool(chosen, 1, tmp_path) as ocr:
+            found = extract_file(path, chosen, scratch, NoCache() if cache is None else cache, ocr)
         assert list(scratch.iterdir()) == []
         return found
 
@@ -74,7 +80,7 @@ def test_sample_documents(name: str, extract: Callable[..., Extraction]) -> None
 
 
 def test_a_text_pdf_starts_no_ocr(extract: Callable[..., Extraction], tmp_path: Path) -> None:
-    found = extract(pdf(tmp_path / "a.pdf", *pages_of(2)), ocr_languages="no_such_language")
+    found = extract(pdf(tmp_path / "a.pdf", *pages_of(2)), **NO_OCR)
     assert [page.method for page in found.pages] == [PageMethod.TEXT] * 2
     assert [page.engine for page in found.pages] == [None, None]
     assert "2 枚目" in found.pages[1].text
@@ -86,7 +92,7 @@ def test_text_and_picture_are_both_read_and_nothing_twice(
     figure = picture(printed("Torque curve", "Figure 12"), 50, 50, WIDTH - 100, 150)
     found = extract(pdf(tmp_path / "a.pdf", together(words(*BODY), figure)))
     [page] = found.pages
-    assert (page.method, page.engine) == (PageMethod.BOTH, "tesseract")
+    assert (page.method, page.engine) == (PageMethod.BOTH, "paddle")
     assert "Torque curve" in page.text
     assert page.text.count(BODY[0]) == 1
 
@@ -180,7 +186,7 @@ def test_ocr_that_takes_too_long_costs_one_page(extract: Callable[..., Extractio
 def test_ocr_that_fails_is_the_pages_failure(extract: Callable[..., Extraction], tmp_path: Path) -> None:
     scan = picture(printed("HELLO"), 0, 0, WIDTH, HEIGHT)
     path, cache = pdf(tmp_path / "a.pdf", words(*BODY), scan), MemoryCache()
-    found = extract(path, cache, ocr_languages="no_such_language")
+    found = extract(path, cache, **NO_OCR)
     assert [page.method for page in found.pages] == ["text", "failed"]
     assert found.pages[1].error is not None
     assert "no_such_language" in found.pages[1].error.message
@@ -222,9 +228,12 @@ def test_a_killed_parent_leaves_no_child_and_no_tesseract(tmp_path: Path) -> Non
         import sys
         from pathlib import Path
         from batchjob.process.extraction import NoCache, extract_file
+        from batchjob.process.ocrpool import OcrPool
         from batchjob.settings import Settings
         while True:
-            extract_file(Path(sys.argv[1]), Settings(), Path(sys.argv[2]), NoCache())
+            settings = Settings(ocr_engine="tesseract")
+            with OcrPool(settings, 1, Path(sys.argv[2])) as ocr:
+                extract_file(Path(sys.argv[1]), settings, Path(sys.argv[2]), NoCache(), ocr)
         """)
     parent = psutil.Popen([sys.executable, "-c", program, str(tmp_path / "scan.png"), str(tmp_path)])
     family: list[psutil.Process] = []

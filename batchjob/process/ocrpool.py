@@ -1,0 +1,187 @@
+"""Lends page images to OCR children that stay alive: loading an engine costs more than most documents."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from typing import Any, Self
+
+from batchjob.errors import MachineError
+from batchjob.process.children import Child, ChildEnd, ChildLimits, Ending
+from batchjob.settings import Settings
+
+MODULE = "batchjob.ocr.child"
+_START_SECONDS = 120.0
+_OUTPUT = 64 * 1024 * 1024
+"""Bytes that a child may write for one page."""
+_TRIES = 2
+_RENEW = 900 * 1024 * 1024
+"""Resident bytes from which a child is replaced between two pages; each new shape of picture costs some."""
+_MORE_IMAGES = 4
+Event = dict[str, Any]
+
+
+class OcrPool:
+    """Up to `size` OCR children, started when they are needed, each with one page at a time.
+
+    `folder` is an existing scratch folder, in which nothing is left. Close it from any thread; pages that are
+    not read then are given up.
+    """
+
+    def __init__(self, settings: Settings, size: int, folder: Path, module: str = MODULE) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._module = module
+        self._threads = ThreadPoolExecutor(size, thread_name_prefix="ocr")
+        self._own = threading.local()
+        self._numbers: Iterator[int] = count(1)
+        self._lock = threading.Lock()
+        self._children: set[Child] = set()
+        self._images = 0
+        self._most_images = 2 * size + _MORE_IMAGES
+        self._closed = False
+
+    @property
+    def engine(self) -> str:
+        return self._settings.ocr_engine
+
+    def is_full(self) -> bool:
+        """Whether enough images wait here to keep all children busy."""
+        return self._images >= self._most_images and not self._closed
+
+    def read(self, image: Path, dpi: int, deadline: float) -> "Future[Event | ChildEnd]":
+        """The OCR child's event for a page, or how the child ended where the page killed it twice.
+
+        The image is removed then. `deadline` (time.monotonic) is that of its document. The future raises
+        MachineError where no child can be started.
+        """
+        with self._lock:
+            self._images += 1
+        future = self._threads.submit(self._read, image, dpi, deadline)
+        future.add_done_callback(lambda _: self._release(image))
+        return future
+
+    def _release(self, image: Path) -> None:
+        with suppress(OSError):
+            image.unlink(missing_ok=True)
+        with self._lock:
+            self._images -= 1
+
+    def _read(self, image: Path, dpi: int, deadline: float) -> Event | ChildEnd:
+        end = ChildEnd(Ending.TIMEOUT, f"no time left of {self._settings.document_seconds:.0f} s")
+        for _ in range(_TRIES):
+            child, events = self._child()
+            seconds = min(self._settings.page_seconds, deadline - time.monotonic())
+            if seconds <= 0:
+                return end
+            number = next(self._numbers)
+            child.ask({"id": number, "image": str(image), "dpi": dpi}, seconds)
+            ended = child.next_line()
+            if ended is None and _is_answer(events, number):
+                answer = events.pop()
+                if child.resident() > _RENEW:
+                    self._drop(child)
+                return answer
+            self._drop(child)
+            end = _fault(ended)
+        return end
+
+    def _child(self) -> tuple[Child, list[Event]]:
+        """This thread's child. Raises MachineError."""
+        own: tuple[Child, list[Event]] | None = getattr(self._own, "child", None)
+        if own is None:
+            own = self._own.child = self._start()
+        return own
+
+    def _start(self) -> tuple[Child, list[Event]]:
+        message = ""
+        for _ in range(_TRIES):
+            events: list[Event] = []
+            child = self._spawn(events)
+            child.allow(_START_SECONDS)
+            ended = child.next_line()
+            if ended is None and events == [{"event": "ready"}]:
+                events.clear()
+                return child, events
+            self._drop(child)
+            message = _fault(ended).message
+        raise MachineError(f"the OCR engine {self.engine!r} does not start: {message}", cause="ocr_start")
+
+    def _spawn(self, events: list[Event]) -> Child:
+        limits = ChildLimits(_START_SECONDS, _START_SECONDS, self._settings.child_memory, _OUTPUT)
+        arguments = {
+            "engine": self.engine,
+            "languages": self._settings.ocr_languages,
+            "vertical": self._settings.ocr_languages_vertical,
+        }
+        with self._lock:
+            if self._closed:
+                raise MachineError("OCR was stopped", cause="stopped")
+            child = Child(
+                self._module, arguments, cwd=self._folder, limits=limits, on_line=events.append, asked=True
+            )
+            self._children.add(child)
+        return child
+
+    def _drop(self, child: Child) -> None:
+        self._own.child = None
+        with self._lock:
+            self._children.discard(child)
+        child.close()
+
+    def close(self) -> None:
+        """Ends all children."""
+        with self._lock:
+            self._closed = True
+            for child in self._children:
+                child.kill()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for child in self._children:
+            child.close()
+        self._children.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _fault(ended: ChildEnd | None) -> ChildEnd:
+    """What to say of a child that gave no proper answer."""
+    if ended is None:
+        return ChildEnd(Ending.CRASHED, "it sent an answer that is none")
+    if ended.ending is Ending.OK:
+        return ChildEnd(Ending.CRASHED, "it ended without an answer")
+    return ended
+
+
+def _is_answer(events: list[Event], number: int) -> bool:
+    """Whether there is exactly one event and it answers the question; what reads pixels is not trusted."""
+    if len(events) != 1 or events[0].get("event") != "page" or events[0].get("id") != number:
+        return False
+    event = events[0]
+    if not isinstance(event.get("seconds"), int | float):
+        return False
+    error = event.get("error")
+    if error is not None:
+        return isinstance(error, dict) and set(error) == {"category", "message"}
+    lines = event.get("lines")
+    return (
+        isinstance(event.get("text"), str)
+        and isinstance(event.get("confidence"), int | float)
+        and isinstance(lines, list)
+        and all(_is_line(line) for line in lines)
+    )
+
+
+def _is_line(line: object) -> bool:
+    return (
+        isinstance(line, list)
+        and len(line) == 2
+        and isinstance(line[0], str)
+        and isinstance(line[1], int | float)
+    )
