@@ -16,12 +16,12 @@ def model(name: str) -> Path:
     package = find_spec("rapidocr")
     if package is None or package.origin is None:
         raise UsageError(
-            f"the OCR engine 'paddle' needs the package rapidocr.\n{_USE_TESSERACT.format('rapidocr')}"
+            f"the OCR engine 'paddle' needs the package rapidocr. {_USE_TESSERACT.format('rapidocr')}"
         )
     path = Path(package.origin).parent / "models" / name
     if not path.is_file():
         raise UsageError(
-            f"the package rapidocr has no model {name!r} in {str(path.parent)!r}.\n"
+            f"the package rapidocr has no model {name!r} in {str(path.parent)!r}. "
             f"{_USE_TESSERACT.format('rapidocr==3.10.0')}"
         )
     return path
@@ -33,12 +33,12 @@ def check() -> None:
         model(name)
     if not any(find_spec(runtime) for runtime in ("openvino", "onnxruntime")):
         raise UsageError(
-            f"the OCR engine 'paddle' needs openvino or onnxruntime.\n{_USE_TESSERACT.format('openvino')}"
+            f"the OCR engine 'paddle' needs openvino or onnxruntime. {_USE_TESSERACT.format('openvino')}"
         )
     for module, package in (("numpy", "numpy"), ("cv2", "opencv-python-headless")):
         if find_spec(module) is None:
             raise UsageError(
-                f"the OCR engine 'paddle' needs the package {package}.\n{_USE_TESSERACT.format(package)}"
+                f"the OCR engine 'paddle' needs the package {package}. {_USE_TESSERACT.format(package)}"
             )
 
 

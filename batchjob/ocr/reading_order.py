@@ -133,13 +133,12 @@ def _longest_columns(rows: list[Row], height: float) -> tuple[int, int, float] |
 
 
 def _gutters(rows: list[Row], height: float) -> list[float]:
-    """Where columns may part: the middles of gaps between neighbours in a row."""
-    found = {
-        round((left.right + right.left) / 2 / height)
-        for row in rows
-        for left, right in pairwise(row)
-        if right.left - left.right > 0.5 * height
-    }
+    """Where columns may part: middles of gaps between neighbours; lines of two columns need not stand level."""
+    found = set()
+    for row, following in zip(rows, [*rows[1:], []], strict=True):
+        for left, right in pairwise(sorted([*row, *following], key=lambda line: line.left)):
+            if right.left - left.right > 0.5 * height:
+                found.add(round((left.right + right.left) / 2 / height))
     return [step * height for step in sorted(found)]
 
 

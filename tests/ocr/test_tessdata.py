@@ -10,6 +10,11 @@ from batchjob.ocr.tessdata import check, find_tessdata, identity
 from batchjob.process.fingerprint import extraction_fingerprint
 from batchjob.settings import Settings
 
+
+def tesseract(**more: object) -> Settings:
+    return Settings(ocr_engine="tesseract", **more)  # type: ignore[arg-type]
+
+
 ANSWERS = """\
 #!/bin/sh
 case $1 in
@@ -34,23 +39,23 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_is_installed(program: Path) -> None:
     found = find_tessdata()
     assert found == ("5.3.0", program.parent, {"Japanese", "Japanese_vert", "osd"})
-    check(Settings())
+    check(tesseract())
 
 
 def test_no_tesseract(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     for question in (check, extraction_fingerprint):
         with pytest.raises(UsageError, match="tesseract-ocr-script-jpan"):
-            question(Settings())
+            question(tesseract())
 
 
 def test_a_tesseract_that_fails(program: Path) -> None:
     program.write_text("#!/bin/sh\nexit 127\n")
     with pytest.raises(UsageError, match="Repair or reinstall"):
-        check(Settings())
+        check(tesseract())
     program.write_text("#!/bin/sh\necho hello\n")
     with pytest.raises(UsageError, match="install Tesseract 5"):
-        check(Settings())
+        check(tesseract())
 
 
 @pytest.mark.parametrize(
@@ -69,7 +74,7 @@ def test_missing_data_names_package_and_setting(
     program: Path, settings: dict[str, str], package: str, variable: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        check(Settings(**settings))
+        check(tesseract(**settings))
     message = str(caught.value)
     assert package in message
     assert variable in message
@@ -77,23 +82,23 @@ def test_missing_data_names_package_and_setting(
 
 
 def test_vertical_writing_may_be_left_out(program: Path) -> None:
-    check(Settings(ocr_languages_vertical=""))
+    check(tesseract(ocr_languages_vertical=""))
 
 
 def test_the_fingerprint_follows_what_changes_the_text_and_nothing_else(program: Path) -> None:
-    first = extraction_fingerprint(Settings())
+    first = extraction_fingerprint(tesseract())
     assert len(first) == 32
     limits = {"workers": 7, "page_seconds": 5, "document_seconds": 9, "child_memory": 2**30, "max_pages": 9}
-    assert extraction_fingerprint(Settings(**limits)) == first
+    assert extraction_fingerprint(tesseract(**limits)) == first
     others = [
-        extraction_fingerprint(Settings(ocr_dpi=150)),
-        extraction_fingerprint(Settings(ocr_languages="Japanese+osd")),
-        extraction_fingerprint(Settings(ocr_languages_vertical="")),
+        extraction_fingerprint(tesseract(ocr_dpi=150)),
+        extraction_fingerprint(tesseract(ocr_languages="Japanese+osd")),
+        extraction_fingerprint(tesseract(ocr_languages_vertical="")),
     ]
     (program.parent / "Japanese.traineddata").write_text("retrained")
-    others.append(extraction_fingerprint(Settings()))
+    others.append(extraction_fingerprint(tesseract()))
     program.write_text(program.read_text().replace("5.3.0", "5.5.4"))
-    others.append(extraction_fingerprint(Settings()))
+    others.append(extraction_fingerprint(tesseract()))
     assert len({first, *others}) == 6
 
 
@@ -104,5 +109,5 @@ def test_the_installed_tesseract_is_understood() -> None:
     for language in installed.languages:
         assert (installed.folder / f"{language}.traineddata").is_file()
     assert "missing" not in identity(
-        Settings(ocr_languages=min(installed.languages), ocr_languages_vertical="")
+        tesseract(ocr_languages=min(installed.languages), ocr_languages_vertical="")
     )
