@@ -62,7 +62,7 @@ def test_children_start_when_they_are_needed_and_stay(pages: Pages, tmp_path: Pa
     assert len(psutil.Process().children()) == 1
     together = {future.result()["text"] for future in [pages.start("sleep 0.3") for _ in range(6)]}
     assert len(together) == 2
-    assert list(tmp_path.glob("*.pgm")) == []
+    wait_until(lambda: list(tmp_path.glob("*.pgm")) == [])
 
 
 @pytest.mark.parametrize(
