@@ -78,13 +78,13 @@ def test_a_damaged_parquet_manifest(tmp_path: Path) -> None:
 
 
 def test_a_missing_tesseract_language(folder: Path, tmp_path: Path) -> None:
-    env = environment(ocr_languages="Klingon")
+    env = environment(ocr_engine="tesseract", ocr_languages="Klingon")
     done = batchjob("local", folder, "--work", tmp_path / "work", env=env)
     check(done, ExitCode.USAGE, "Klingon", "BATCHJOB_OCR_LANGUAGES")
 
 
 def test_no_tesseract_at_all(folder: Path, tmp_path: Path) -> None:
-    env = environment() | {"PATH": str(tmp_path)}
+    env = environment(ocr_engine="tesseract") | {"PATH": str(tmp_path)}
     check(batchjob("local", folder, "--work", tmp_path / "work", env=env), ExitCode.USAGE, "tesseract-ocr")
 
 

@@ -23,7 +23,7 @@ def page() -> str:
 
 def row(name: str, field: FieldInfo) -> str:
     kinds = [kind for kind in get_args(field.annotation) or (field.annotation,) if kind is not NoneType]
-    kind = getattr(kinds[0], "__name__", str(kinds[0]))
+    kind = getattr(kinds[0], "__name__", " or ".join(map(str, kinds)))
     default = "" if field.default is None else f"`{field.default}`"
     meaning = " ".join((field.description or "").split())
     return f"| `{PREFIX}{name.upper()}` | {kind} | {default} | {meaning} |\n"
