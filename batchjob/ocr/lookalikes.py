@@ -39,6 +39,7 @@ _RULES: tuple[tuple[re.Pattern[str], str | None], ...] = (
     (re.compile("(?<![ァ-ヺー])デ(?=[0-9]{3}[-‐－ー][0-9]{4})"), "〒"),
     # No word begins with a small ッ or with these, so that this is no particle before a word.
     (re.compile("へ(?=ッ[ァ-ヺ]|ルプ|ルメット|リコプ|クタール)"), "ヘ"),
+    (re.compile("[栖捆](?=包)"), "梱"),
     (re.compile("(?<=[ぁ-ヺー一-龠])·(?=[ぁ-ヺー一-龠])"), "・"),
     (re.compile("(?<=[0-9ぁ-ヺー一-龠年月日時分])[~～](?=[0-9ぁ-ヺー一-龠 ]|$)"), "〜"),
 )
