@@ -21,12 +21,16 @@ class ObjectMeta:
 
 
 class Opened:
-    """An answered GET: what the object is, when the store said so (ms, the store's clock), and its bytes."""
+    """An answered GET: what the object is, when the store said so (ms, the store's clock), and its bytes.
 
-    def __init__(self, meta: ObjectMeta, observed_at: int, body: BinaryIO) -> None:
+    `remote`: several connections side by side bring a large object sooner than one.
+    """
+
+    def __init__(self, meta: ObjectMeta, observed_at: int, body: BinaryIO, *, remote: bool = False) -> None:
         self.meta = meta
         self.observed_at = observed_at
         self.body = body
+        self.remote = remote
 
     def __enter__(self) -> Self:
         return self

@@ -70,4 +70,4 @@ class Body(io.RawIOBase):
 
 
 def body(read: Callable[[int], bytes], close: Callable[[], None]) -> io.BufferedReader:
-    return io.BufferedReader(Body(read, close), buffer_size=256 * 1024)
+    return io.BufferedReader(Body(read, close), buffer_size=64 * 1024)

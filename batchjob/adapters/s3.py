@@ -98,10 +98,13 @@ class S3Store:
         try:
             meta = self._meta(key, answer, _whole_size(answer, self._bucket))
             moment = answered_at(answer, self._bucket)
+            if byte_range is not None:
+                _check_part(answer, byte_range, self._bucket)
         except TransientError:
             stream.close()
             raise
-        return Opened(meta, moment, body(lambda size: self._read(key, stream, size), stream.close))
+        reader = body(lambda size: self._read(key, stream, size), stream.close)
+        return Opened(meta, moment, reader, remote=True)
 
     def put(self, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> str:
         return self._write(key, data, ContentType=content_type)
@@ -193,3 +196,10 @@ def _whole_size(answer: Any, bucket: str) -> int:
     if not total.isdecimal():
         raise damaged(bucket, "Content-Range", answer["ContentRange"])
     return int(total)
+
+
+def _check_part(answer: Any, byte_range: tuple[int, int], bucket: str) -> None:
+    """A server may pass over a Range header and send the whole (RFC 9110, section 14.2)."""
+    part = str(answer.get("ContentRange", ""))
+    if not part.startswith(f"bytes {byte_range[0]}-"):
+        raise damaged(bucket, "Content-Range", part)

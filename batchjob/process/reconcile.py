@@ -1,8 +1,5 @@
 """One manifest row: look at the object as it is now, and say what the index should hold of it."""
 
-import errno
-import hashlib
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,14 +9,16 @@ from pathlib import Path
 from batchjob import layout
 from batchjob.errors import (
     AlreadyExistsError,
+    BatchjobError,
     FailureCategory,
     MachineError,
     ObjectMissingError,
     ObjectRefusedError,
+    PreconditionFailedError,
     SourceMissingError,
     TransientError,
 )
-from batchjob.ports import Clock, CreateOnce, Get, Opened
+from batchjob.ports import Clock, CreateOnce, Get
 from batchjob.process.cache import CacheStore, ContentCache, recall_content, remember_content
 from batchjob.process.document import (
     Observation,
@@ -31,6 +30,7 @@ from batchjob.process.document import (
     tombstone,
     unseen_document,
 )
+from batchjob.process.download import download
 from batchjob.process.extraction import cached_extraction, extract_file
 from batchjob.process.ocrpool import OcrPool
 from batchjob.records import (
@@ -45,7 +45,8 @@ from batchjob.records import (
 )
 from batchjob.settings import Settings
 
-CHUNK = 1024 * 1024
+LOOKS = 3
+"""How often an object that changes while it is read is looked at in one run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,92 +78,65 @@ def process_row(row: ManifestRow, around: Surroundings, scratch: Path, ocr: OcrP
     started = time.monotonic()
     if row.key.endswith("/"):
         return Processed(_outcome(row, FinalState.SKIPPED, message="a folder's placeholder, no document"))
-    try:
-        opened = around.source(row.bucket).open(row.key)
-    except ObjectMissingError as gone:
-        lines = bulk_lines(tombstone(row, gone.observed_at), gone.observed_at)
-        return Processed(_outcome(row, FinalState.DELETED, observed_at=gone.observed_at), lines)
-    except ObjectRefusedError as error:
-        return _unseen(row, Failure(FailureCategory.REFUSED, str(error)), around)
-    except SourceMissingError as error:
-        return _try_again(row, TransientError(str(error), cause="no_bucket"), around)
-    except TransientError as error:
-        return _try_again(row, error, around)
-    with opened:
-        done = _process_open(row, opened, around, scratch, ocr)
+    done = _reconcile(row, around, scratch, ocr)
     return replace(done, outcome=replace(done.outcome, seconds=round(time.monotonic() - started, 3)))
 
 
-def _process_open(
-    row: ManifestRow, opened: Opened, around: Surroundings, scratch: Path, ocr: OcrPool
-) -> Processed:
-    seen = Observation(row, opened.meta, opened.observed_at)
-    if opened.meta.size > around.settings.max_bytes:
-        limit = around.settings.max_bytes
-        failure = Failure(
-            FailureCategory.TOO_LARGE,
-            f"{opened.meta.size} bytes, over the limit of {limit}; raise BATCHJOB_MAX_BYTES to read it",
-        )
-        return _failed(seen, failure, None, around)
-    sha256 = recall_content(around.work, row.bucket, opened.meta)
-    if sha256 is not None:
-        extraction = cached_extraction(around.settings, ContentCache(around.work, around.fingerprint, sha256))
-        if extraction is not None:
-            return _finished(replace(seen, sha256=sha256), extraction, around, 0)
-    return _read_and_extract(seen, opened, around, scratch, ocr)
+def _reconcile(row: ManifestRow, around: Surroundings, scratch: Path, ocr: OcrPool) -> Processed:
+    """Looks at the object, again from scratch where it becomes another one while it is read."""
+    for _ in range(LOOKS):
+        try:
+            source = around.source(row.bucket)
+            opened = source.open(row.key)
+        except BatchjobError as error:
+            return _unread(row, error, around)
+        with opened:
+            seen = Observation(row, opened.meta, opened.observed_at)
+            done = _without_reading(seen, around)
+            if done is not None:
+                return done
+            path = scratch / "document"
+            try:
+                sha256 = download(source, opened, path)
+            except PreconditionFailedError:
+                continue
+            except BatchjobError as error:
+                return _unread(row, error, around)
+        cache = ContentCache(around.work, around.fingerprint, sha256)
+        extraction = extract_file(path, around.settings, scratch, cache, ocr)
+        remember_content(around.work, row.bucket, seen.meta, sha256)
+        return _finished(replace(seen, sha256=sha256), extraction, around, seen.meta.size)
+    changing = f"{row.key!r} was replaced {LOOKS} times while it was read; it comes back in another run"
+    return _try_again(row, TransientError(changing, cause="changed"), around)
 
 
-def _read_and_extract(
-    seen: Observation, opened: Opened, around: Surroundings, scratch: Path, ocr: OcrPool
-) -> Processed:
-    path = scratch / "document"
-    try:
-        sha256 = _download(opened, path)
-    except TransientError as error:
-        if isinstance(error, MachineError):
-            raise
-        return _try_again(seen.row, error, around)
-    seen = replace(seen, sha256=sha256)
-    extraction = extract_file(
-        path, around.settings, scratch, ContentCache(around.work, around.fingerprint, sha256), ocr
-    )
-    remember_content(around.work, seen.row.bucket, seen.meta, sha256)
-    return _finished(seen, extraction, around, opened.meta.size)
+def _unread(row: ManifestRow, error: BatchjobError, around: Surroundings) -> Processed:
+    """What follows from an object that could not be opened or read. Raises what says nothing about the row."""
+    if isinstance(error, ObjectMissingError):
+        lines = bulk_lines(tombstone(row, error.observed_at), error.observed_at)
+        return Processed(_outcome(row, FinalState.DELETED, observed_at=error.observed_at), lines)
+    if isinstance(error, ObjectRefusedError):
+        return _unseen(row, Failure(FailureCategory.REFUSED, str(error)), around)
+    if isinstance(error, SourceMissingError):
+        return _try_again(row, TransientError(str(error), cause="no_bucket"), around)
+    if isinstance(error, TransientError) and not isinstance(error, MachineError):
+        return _try_again(row, error, around)
+    raise error
 
 
-def _download(opened: Opened, path: Path) -> str:
-    """Copies the object to `path` and returns its SHA-256. Raises TransientError, MachineError."""
-    free = shutil.disk_usage(path.parent).free
-    if free < opened.meta.size + CHUNK:
-        raise MachineError(
-            f"scratch folder {str(path.parent)!r} has {free} bytes left, {opened.meta.key!r} needs "
-            f"{opened.meta.size}; free some or set BATCHJOB_SCRATCH",
-            cause="scratch_full",
-        )
-    digest = hashlib.sha256()
-    read = 0
-    with path.open("wb") as file:
-        while chunk := opened.body.read(CHUNK):
-            digest.update(chunk)
-            read += len(chunk)
-            _write(file.write, chunk, path)
-    if read != opened.meta.size:
-        raise TransientError(
-            f"{opened.meta.key!r}: {read} of {opened.meta.size} bytes arrived", cause="short_read"
-        )
-    return digest.hexdigest()
-
-
-def _write(write: Callable[[bytes], int], chunk: bytes, path: Path) -> None:
-    try:
-        write(chunk)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise MachineError(
-            f"scratch folder {str(path.parent)!r} is full; free some room or set BATCHJOB_SCRATCH",
-            cause="scratch_full",
-        ) from error
+def _without_reading(seen: Observation, around: Surroundings) -> Processed | None:
+    """The outcome of what is too large, or was extracted before and has not changed since."""
+    size, limit = seen.meta.size, around.settings.max_bytes
+    if size > limit:
+        message = f"{size} bytes, over the limit of {limit}; raise BATCHJOB_MAX_BYTES to read it"
+        return _failed(seen, Failure(FailureCategory.TOO_LARGE, message), None, around)
+    sha256 = recall_content(around.work, seen.row.bucket, seen.meta)
+    if sha256 is None:
+        return None
+    extraction = cached_extraction(around.settings, ContentCache(around.work, around.fingerprint, sha256))
+    if extraction is None:
+        return None
+    return _finished(replace(seen, sha256=sha256), extraction, around, 0)
 
 
 def _finished(seen: Observation, extraction: Extraction, around: Surroundings, bytes_read: int) -> Processed:
