@@ -73,7 +73,7 @@ def breaks(seed: int, size: int) -> Callable[[], int | None]:
     return limit
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(6))
 def test_broken_connections_cost_only_what_was_on_its_way(
     server: S3Server, tmp_path: Path, seed: int
 ) -> None:
@@ -108,7 +108,7 @@ def test_a_small_object_is_one_request(server: S3Server, tmp_path: Path) -> None
         assert len(source.asked) == 1
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("end", ["replaced", "deleted"])
 def test_an_object_that_changes_meanwhile_is_noticed(
     server: S3Server, tmp_path: Path, seed: int, end: str
@@ -158,7 +158,7 @@ def part(body: bytes, span: str, *more: str) -> bytes:
         (
             (b"begins", "0-99/100", "Content-Length: 100"),
             (b"b", "0-99/100", "Content-Length: 100"),
-            "Incomplete",
+            "expected is 100",
         ),
         ((b"ex", "0-1/100"), (b"", "2-99/100"), "2 of 100 bytes"),
         ((b"long", "0-1/2"), (b"", "0-1/2"), "more of 2 bytes"),
