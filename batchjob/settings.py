@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     """Endpoint of an S3-compatible server; without it AWS."""
 
     workers: Annotated[int | None, Field(ge=1)] = None
-    """Documents in work at once in a shard; without it the CPUs this process may use."""
+    """Documents in work at once in a shard; without it what the job's CPUs and memory allow."""
     ocr_engine: Literal["paddle", "tesseract"] = "paddle"
     """`paddle` (PP-OCRv6: fewest errors, and quickest on CPUs with AVX-512) or `tesseract`."""
     ocr_languages: str = "Japanese"

@@ -8,9 +8,9 @@ import click
 
 from batchjob.cli import options
 from batchjob.cli.output import print_json
-from batchjob.cli.services import usable_cpus
 from batchjob.errors import ExitCode, UsageError
 from batchjob.ocr.installed import check as check_ocr
+from batchjob.process.capacity import capacity
 from batchjob.process.extraction import NoCache, extract_file
 from batchjob.process.ocrpool import OcrPool
 from batchjob.process.scratch import scratch_folder
@@ -35,7 +35,7 @@ def extract(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
                 f"no file {str(path)!r}: `batchjob extract` takes files; `batchjob local` takes folders"
             )
     failed = 0
-    workers = settings.workers or usable_cpus()
+    workers = capacity(settings.workers).workers
     with scratch_folder(settings.scratch) as scratch, OcrPool(settings, workers, scratch) as ocr:
         for path in files:
             found = extract_file(path, settings, scratch, NoCache(), ocr)

@@ -25,6 +25,7 @@ from batchjob.manifest.cut import Plan, freeze
 from batchjob.manifest.read import Manifest, read_manifest
 from batchjob.ocr.installed import check as check_ocr
 from batchjob.operate.status import RunStore, read_status
+from batchjob.process.capacity import capacity
 from batchjob.process.fingerprint import extraction_fingerprint
 from batchjob.records import FinalState, Summary
 from batchjob.reduce.mapping import ensure_index
@@ -63,7 +64,7 @@ def local(
     found = read_folder(target, settings) if target.is_dir() else read_manifest(target)
     if not found.rows:
         raise UsageError(f"{target} has no rows: nothing to do")
-    cpus = services.usable_cpus()
+    workers = capacity(None).workers
     with search_server(settings, keep) as url:
         server = OpenSearchIndex(url)
         server.version()
@@ -74,15 +75,15 @@ def local(
             "local",
             settings.index,
             fingerprint,
-            shards or shard_count(len(found.rows), cpus),
+            shards or shard_count(len(found.rows), workers),
         )
         run = freeze(plan, found.rows, store)
-        at_once = min(parallel or cpus, run.shards)
+        at_once = min(parallel or workers, run.shards)
         environment = {
             "BATCHJOB_WORK": settings.work,
             "BATCHJOB_INDEX": settings.index,
             "BATCHJOB_OPENSEARCH_URL": url,
-            "BATCHJOB_WORKERS": str(settings.workers or max(1, cpus // at_once)),
+            "BATCHJOB_WORKERS": str(settings.workers or max(1, workers // at_once)),
         }
         _run(LocalRun(run, environment), at_once)
         summary = read_summary(store, run.run_id)

@@ -84,8 +84,3 @@ def new_writer() -> str:
     job = re.sub(r"[^A-Za-z0-9-]", "-", os.environ.get("AWS_BATCH_JOB_ID", "hand"))
     attempt = re.sub(r"[^0-9]", "", os.environ.get("AWS_BATCH_JOB_ATTEMPT", "1"))
     return f"{job}-{attempt}-{secrets.token_hex(4)}"
-
-
-def usable_cpus() -> int:
-    """The CPUs this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)

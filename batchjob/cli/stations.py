@@ -11,6 +11,7 @@ from batchjob.cli import options, services
 from batchjob.cli.output import log, print_result, progress_bar
 from batchjob.errors import TooManyFailedError, UsageError
 from batchjob.ocr.installed import check as check_ocr
+from batchjob.process.capacity import capacity
 from batchjob.process.shard import ShardJob, process_shard
 from batchjob.records import FinalState, Outcome, Receipt, RunInfo, Summary
 from batchjob.reduce.load import Landed
@@ -62,7 +63,9 @@ class Bodies:
     "--shard", type=click.IntRange(min=0), help=f"Which shard; in an array job {SHARD_VARIABLE} says it."
 )
 @click.option(
-    "--workers", type=click.IntRange(min=1), help="Documents at once (BATCHJOB_WORKERS; default: the CPUs)."
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Documents at once (BATCHJOB_WORKERS; default: by CPUs and memory).",
 )
 @options.work
 @options.as_json
@@ -77,7 +80,9 @@ def process(run: str, shard: int | None, workers: int | None, work: str | None, 
     info = read_run(store, run)
     number = _shard(shard, info)
     structlog.contextvars.bind_contextvars(run=run, shard=number, attempt=_attempt(), phase="process")
-    job = ShardJob(info, number, services.new_writer(), settings.workers or services.usable_cpus())
+    allowed = capacity(settings.workers)
+    log().info("workers", workers=allowed.workers, because=allowed.because)
+    job = ShardJob(info, number, services.new_writer(), allowed.workers)
     with progress_bar() as bar:
         receipt = process_shard(job, store, services.surroundings(settings, run, store), Documents(bar))
     if receipt is None:

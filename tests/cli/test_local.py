@@ -46,6 +46,7 @@ def test_a_folder_is_indexed_without_a_manifest(folder: Path, tmp_path: Path) ->
     assert done.code == 0, done.stderr
     assert (done.answer["rows"], done.answer["indexed"]) == (2, 2)
     assert "in memory only" in done.stderr
+    assert '"because": "BATCHJOB_WORKERS' in done.stderr.replace('":"', '": "')
     assert left_behind(tmp_path / "work") == []
     assert embedded.find_kept(tmp_path / "work") is None
 
