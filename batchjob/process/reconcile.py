@@ -19,6 +19,7 @@ from batchjob.errors import (
     TransientError,
 )
 from batchjob.ports import Clock, CreateOnce, Get
+from batchjob.process.ahead import Claim
 from batchjob.process.cache import CacheStore, ContentCache, recall_content, remember_content
 from batchjob.process.document import (
     Observation,
@@ -45,8 +46,8 @@ from batchjob.records import (
 )
 from batchjob.settings import Settings
 
-LOOKS = 3
-"""How often an object that changes while it is read is looked at in one run."""
+LOOKS = 4
+"""How often an object is looked at in one run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +74,21 @@ class Processed:
     cause: str = ""
 
 
-def process_row(row: ManifestRow, around: Surroundings, scratch: Path, ocr: OcrPool) -> Processed:
+def process_row(
+    row: ManifestRow, around: Surroundings, scratch: Path, ocr: OcrPool, claim: Claim
+) -> Processed:
     """Reconciles one row. A document's failure is data; raises only MachineError and the work store's errors."""
     started = time.monotonic()
     if row.key.endswith("/"):
         return Processed(_outcome(row, FinalState.SKIPPED, message="a folder's placeholder, no document"))
-    done = _reconcile(row, around, scratch, ocr)
+    done = _reconcile(row, around, scratch, ocr, claim)
     return replace(done, outcome=replace(done.outcome, seconds=round(time.monotonic() - started, 3)))
 
 
-def _reconcile(row: ManifestRow, around: Surroundings, scratch: Path, ocr: OcrPool) -> Processed:
-    """Looks at the object, again from scratch where it becomes another one while it is read."""
+def _reconcile(
+    row: ManifestRow, around: Surroundings, scratch: Path, ocr: OcrPool, claim: Claim
+) -> Processed:
+    """Looks at the object; again from scratch after waiting for room, or where it changes while it is read."""
     for _ in range(LOOKS):
         try:
             source = around.source(row.bucket)
@@ -95,18 +100,23 @@ def _reconcile(row: ManifestRow, around: Surroundings, scratch: Path, ocr: OcrPo
             done = _without_reading(seen, around)
             if done is not None:
                 return done
-            path = scratch / "document"
-            try:
-                sha256 = download(source, opened, path)
-            except PreconditionFailedError:
-                continue
-            except BatchjobError as error:
-                return _unread(row, error, around)
-        cache = ContentCache(around.work, around.fingerprint, sha256)
-        extraction = extract_file(path, around.settings, scratch, cache, ocr)
+            path, sha256 = scratch / "document", None
+            if claim.take(seen.meta.size):
+                try:
+                    sha256 = download(source, opened, path)
+                except PreconditionFailedError:
+                    continue
+                except BatchjobError as error:
+                    return _unread(row, error, around)
+        if sha256 is None:
+            claim.wait(seen.meta.size)
+            continue
+        with claim.worker():
+            cache = ContentCache(around.work, around.fingerprint, sha256)
+            extraction = extract_file(path, around.settings, scratch, cache, ocr)
         remember_content(around.work, row.bucket, seen.meta, sha256)
         return _finished(replace(seen, sha256=sha256), extraction, around, seen.meta.size)
-    changing = f"{row.key!r} was replaced {LOOKS} times while it was read; it comes back in another run"
+    changing = f"{row.key!r} was another one at each of {LOOKS} looks; it comes back in another run"
     return _try_again(row, TransientError(changing, cause="changed"), around)
 
 

@@ -3,8 +3,9 @@
 import shutil
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,7 @@ from typing import Protocol
 from batchjob import layout
 from batchjob.errors import AlreadyExistsError, TransientError, UsageError
 from batchjob.ports import Store, read_or_none
+from batchjob.process.ahead import ReadAhead
 from batchjob.process.ocrpool import OcrPool
 from batchjob.process.parts import PartWriter, output
 from batchjob.process.reconcile import Processed, Surroundings, process_row
@@ -27,6 +29,11 @@ from batchjob.records import (
     outcomes_to_parquet,
 )
 
+LEAST_AHEAD = 4
+"""Rows whose objects are fetched while the workers are busy; at least as many as there are workers."""
+HELD_BYTES = 32 * 1024 * 1024
+HELD_ROWS = 1000
+"""Results that wait for a slow row before them, in bytes of bulk lines and in rows; then it is waited for."""
 OUTAGE_WINDOW = 50
 OUTAGE_MINIMUM = 8
 """Fewer failures than these say nothing about a dependency while there are more rows to come."""
@@ -104,8 +111,9 @@ def process_shard(job: ShardJob, store: Store, around: Surroundings, observer: O
     with (
         scratch_folder(around.settings.scratch) as scratch,
         OcrPool(around.settings, job.workers, scratch) as ocr,
+        closing(_in_order(rows, around, scratch, ocr, job.workers)) as results,
     ):
-        for done in _in_order(rows, around, scratch, ocr, job.workers):
+        for done in results:
             watch.saw(done.cause, done.outcome.message or "")
             outcomes.append(_file(done, writers))
             tally = _count(tally, done)
@@ -135,31 +143,42 @@ def _read_rows(store: Store, job: ShardJob) -> list[ManifestRow]:
 
 def _in_order(
     rows: Iterable[ManifestRow], around: Surroundings, scratch: Path, ocr: OcrPool, workers: int
-) -> Iterator[Processed]:
-    """Results in manifest order; at most twice `workers` rows are ahead of the oldest unfinished one.
-
-    When the shard stops early, rows in work are not waited for: they end with the process, and their children
-    with them.
-    """
-    pending: deque[Future[Processed]] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="row")
+) -> Generator[Processed]:
+    """Results in manifest order, while rows after a slow one go on; the next objects are fetched meanwhile."""
+    threads = workers + max(LEAST_AHEAD, workers)
+    ahead = ReadAhead(scratch, workers)
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="row")
+    waiting: deque[Future[Processed]] = deque()
+    running: set[Future[Processed]] = set()
+    held = 0
     try:
         for number, row in enumerate(rows):
-            pending.append(pool.submit(_in_own_folder, row, around, scratch / f"{number:08d}", ocr))
-            if len(pending) >= workers * 2:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+            while len(running) == threads or held > HELD_BYTES or len(waiting) == HELD_ROWS:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                held += sum(len(future.result().lines) for future in done)
+                while waiting and waiting[0] not in running:
+                    processed = waiting.popleft().result()
+                    held -= len(processed.lines)
+                    yield processed
+            future = pool.submit(_in_own_folder, row, around, scratch / f"{number:08d}", ocr, ahead)
+            waiting.append(future)
+            running.add(future)
+        while waiting:
+            yield waiting.popleft().result()
     finally:
+        ahead.close()
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _in_own_folder(row: ManifestRow, around: Surroundings, folder: Path, ocr: OcrPool) -> Processed:
-    folder.mkdir(mode=0o700)
-    try:
-        return process_row(row, around, folder, ocr)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def _in_own_folder(
+    row: ManifestRow, around: Surroundings, folder: Path, ocr: OcrPool, ahead: ReadAhead
+) -> Processed:
+    with ahead.claim() as claim:
+        folder.mkdir(mode=0o700)
+        try:
+            return process_row(row, around, folder, ocr, claim)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _file(done: Processed, writers: dict[str, PartWriter]) -> Outcome:

@@ -19,7 +19,7 @@ from batchjob import layout
 from batchjob.adapters.folder import FolderStore
 from batchjob.adapters.opensearch import OpenSearchIndex
 from batchjob.errors import TransientError, UsageError
-from batchjob.ports import ObjectMeta
+from batchjob.ports import Get, ObjectMeta, Opened
 from batchjob.process.cache import ContentCache, recall_content, remember_content
 from batchjob.process.document import cut_text, language
 from batchjob.process.parts import MAX_RAW_BYTES, PartWriter
@@ -130,6 +130,57 @@ def test_outcomes_keep_the_manifests_order_whatever_the_number_of_workers(pipeli
         outcomes = outcomes_from_parquet(opened.body.read())
     with pipeline.store.open(layout.manifest(run.run_id, 0)) as opened:
         assert [o.key for o in outcomes] == [row.key for row in manifest_from_parquet(opened.body.read())]
+
+
+class Gate:
+    """Opens the first row's object only when all the others have been opened; a `failing` key is wrong use."""
+
+    def __init__(self, inner: Get, others: int, failing: str = "") -> None:
+        self._inner = inner
+        self._others = others
+        self._failing = failing
+        self._seen: set[str] = set()
+        self._changed = threading.Condition()
+
+    def open(
+        self, key: str, *, byte_range: tuple[int, int] | None = None, if_match: str | None = None
+    ) -> Opened:
+        if key == self._failing:
+            raise UsageError("set AWS credentials")
+        with self._changed:
+            if key == "00.pdf":
+                assert self._changed.wait_for(lambda: len(self._seen) == self._others, timeout=60)
+            else:
+                self._seen.add(key)
+                self._changed.notify_all()
+        return self._inner.open(key, byte_range=byte_range, if_match=if_match)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_rows_after_a_slow_one_go_on(pipeline: Pipeline, workers: int) -> None:
+    files = {f"{n:02d}.pdf": text_pdf(f"text {n}") for n in range(16)}
+    run = frozen(pipeline, files)
+    gate = Gate(pipeline.source((pipeline.folder / "source").as_uri()), len(files) - 1)
+    pipeline.source = lambda bucket: gate
+    pipeline.process(run, 0, workers=workers)
+    receipt = read_receipt(pipeline.store, run.run_id, 0)
+    assert receipt is not None
+    assert receipt.counts.documents == len(files)
+    with pipeline.store.open(receipt.outcomes.key) as opened:
+        assert [o.key for o in outcomes_from_parquet(opened.body.read())] == [*files]
+
+
+def test_a_shard_that_cannot_go_on_ends_while_rows_wait(pipeline: Pipeline) -> None:
+    files = {f"{n:02d}.pdf": text_pdf(f"text {n}") for n in range(1, 16)}
+    run = frozen(pipeline, files)
+    gate = Gate(pipeline.source((pipeline.folder / "source").as_uri()), 0, failing="06.pdf")
+    pipeline.source = lambda bucket: gate
+    with pytest.raises(UsageError, match="credentials"):
+        pipeline.process(run, 0)
+    deadline = time.monotonic() + 20
+    while [one.name for one in threading.enumerate() if one.name.startswith("row")]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_folders_placeholder_is_skipped_with_its_reason(pipeline: Pipeline) -> None:

@@ -1,6 +1,7 @@
 """The stations in this process, over a folder store that may fail as planned."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -10,7 +11,7 @@ from batchjob.adapters.clock import SystemClock
 from batchjob.adapters.folder import FolderStore
 from batchjob.adapters.stores import open_source
 from batchjob.manifest.cut import Plan, freeze
-from batchjob.ports import Index, Store
+from batchjob.ports import Get, Index, Store
 from batchjob.process.reconcile import Surroundings
 from batchjob.process.shard import ShardJob, process_shard
 from batchjob.records import ManifestRow, Outcome, RunInfo, Summary, outcomes_from_parquet
@@ -37,6 +38,10 @@ def frozen_run(store: Store, rows: list[ManifestRow], shards: int, alias: str, f
     return freeze(Plan(run_id, "local", alias, fingerprint, shards), rows, store)
 
 
+def folder_source(bucket: str) -> Get:
+    return open_source(bucket, endpoint=None)
+
+
 @dataclass
 class Pipeline:
     """One run over a work folder and an index; each call is an attempt of a job with a writer of its own."""
@@ -45,6 +50,7 @@ class Pipeline:
     index: Index
     alias: str
     settings: Settings = field(default_factory=Settings)
+    source: Callable[[str], Get] = folder_source
 
     @property
     def store(self) -> FolderStore:
@@ -67,7 +73,7 @@ class Pipeline:
             work=FaultStore(self.store, faults),
             thumbnails=FaultStore(FolderStore(self.folder / "thumbnails"), faults),
             thumbnail_url=lambda key: f"https://thumbnails.example/{key}",
-            source=lambda bucket: open_source(bucket, endpoint=None),
+            source=self.source,
             clock=SystemClock(),
         )
         job = ShardJob(run, shard, f"process-{uuid4().hex}", workers)
