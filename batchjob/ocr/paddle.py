@@ -34,8 +34,9 @@ class PaddleEngine:
     def __init__(self, runtime: str | None = None) -> None:
         cv2.setNumThreads(1)
         self._detection = open_network(models.model(models.DETECTION), runtime)
-        self._recognition = open_network(models.model(models.RECOGNITION), runtime)
-        self._alphabet = ppocr.alphabet_of(self._recognition)
+        self._recognition = open_network(
+            models.model(models.RECOGNITION), runtime, wanted=is_in_japanese_print
+        )
 
     def recognise(self, image: Path, dpi: int) -> OcrPage:
         """Reads the page; one that lies on its side or head is turned first."""
@@ -43,7 +44,8 @@ class PaddleEngine:
             with Image.open(image) as opened:
                 gray = np.asarray(even(opened.convert("L")))
             page, boxes = self._upright(self._find(gray, dpi), dpi)
-            lines = [self._line(page, box) for box in boxes]
+            reader = ppocr.Reader(self._recognition)
+            lines = [(box, reader.read(ppocr.cut(page, box))) for box in boxes]
         except (OSError, ValueError, RuntimeError, cv2.error) as error:
             raise OcrError(f"the paddle engine failed: {' '.join(str(error).split())[:300]}") from None
         return page_of(lines, tilt(boxes))
@@ -73,11 +75,25 @@ class PaddleEngine:
         return self._find(np.ascontiguousarray(np.rot90(page, turns)), dpi)
 
     def _mean_score(self, pictures: list[ppocr.Gray]) -> float:
-        scores = [ppocr.read_line(self._recognition, self._alphabet, picture).score for picture in pictures]
+        reader = ppocr.Reader(self._recognition)
+        scores = [reader.read(picture).score for picture in pictures]
         return sum(scores) / len(scores) if scores else 0.0
 
-    def _line(self, page: ppocr.Gray, box: ppocr.Corners) -> tuple[ppocr.Corners, ppocr.Reading]:
-        return box, ppocr.read_line(self._recognition, self._alphabet, ppocr.cut(page, box))
+
+def is_in_japanese_print(character: str) -> bool:
+    """Whether Windows' Japanese or Western code page has it (JIS X 0208, names' variants, Latin letters, signs).
+
+    The models know 18,709 characters; most of the others are Chinese forms, for which Japanese ones are misread.
+    """
+    return any(_can_encode(character, encoding) for encoding in ("cp932", "cp1252"))
+
+
+def _can_encode(character: str, encoding: str) -> bool:
+    try:
+        character.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def tilt(boxes: list[ppocr.Corners]) -> float:

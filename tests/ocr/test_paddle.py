@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from batchjob.ocr import models
 from batchjob.ocr.engine import OcrError
 from batchjob.ocr.networks import RUNTIMES, find_runtime, open_network
-from batchjob.ocr.paddle import PaddleEngine, tilt
-from batchjob.ocr.ppocr import decode
+from batchjob.ocr.paddle import PaddleEngine, is_in_japanese_print, tilt
+from batchjob.ocr.ppocr import Reader, decode
 from tests.extract.pdfs import printed
 
 TEXT = ("Inspection report for pump A", "The shaft seal was replaced on Monday", "Next visit in October")
@@ -98,3 +99,33 @@ def test_repeats_and_blanks_are_left_out(classes: list[int]) -> None:
     kept = [now for before, now in zip([0, *classes], classes, strict=False) if now != before and now]
     assert found.text == "".join("-abc"[index] for index in kept)
     assert found.score == (1.0 if kept else 0.0)
+
+
+def test_only_what_japanese_print_has_is_read() -> None:
+    assert all(map(is_in_japanese_print, "単価検査値髙﨑ァｱAé–™①㈱〜 "))
+    assert not any(map(is_in_japanese_print, "单检值한ạ"))
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_an_alphabet_cut_down_reads_what_is_left_of_it(runtime: str) -> None:
+    if find_runtime() != RUNTIMES[0] and runtime == RUNTIMES[0]:
+        pytest.skip(f"no {runtime} here")
+    digits = open_network(models.model(models.RECOGNITION), runtime, wanted=str.isdecimal)
+    assert set(digits.characters) >= set("0123456789")
+    line = np.asarray(printed("80015"))
+    answer = digits(np.zeros((1, 3, 48, 96), np.float32))
+    assert answer.shape[-1] == len(digits.characters) + 1
+    assert np.allclose(answer.sum(axis=-1), 1, atol=0.02)
+    assert Reader(digits).read(line).text == "80015"
+    letters = open_network(models.model(models.RECOGNITION), runtime, wanted=str.isalpha)
+    assert not any(character.isdecimal() for character in Reader(letters).read(line).text)
+
+
+def test_dense_print_after_wide_print_is_read_as_if_it_came_alone() -> None:
+    network = open_network(models.model(models.RECOGNITION))
+    dense = np.asarray(printed("minimum illustration of little widths, fifty-nine lines"))
+    alone = Reader(network).read(dense).text
+    page = Reader(network)
+    for _ in range(6):
+        page.read(np.asarray(printed("W W W W")))
+    assert page.read(dense).text == alone
