@@ -19,10 +19,10 @@ Gray = NDArray[np.uint8]
 Corners = NDArray[np.float32]
 """Four points (x, y), clockwise from the top left."""
 
-DETECTION_DPI = 100
+DETECTION_DPI = 90
 """Lines are found at this resolution; 88 to 110 gave the same errors on pages of 200 dpi."""
 _LONGEST = 2048
-_SIDE_STEP = 64
+_SIDE_STEP = 32
 """Sides are padded to a multiple, since each new size costs memory; the network needs multiples of 32."""
 _INK, _SURE = 0.3, 0.5
 """Probability from which a pixel is text, and mean probability from which a box is a line."""
