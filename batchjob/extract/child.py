@@ -1,6 +1,6 @@
 """The parse child: turns pages of one untrusted file into text and into images for OCR (invariant 11).
 
-Started by process/pagework.py with `path`, `pages` (numbers from 1), `dpi`, `max_pixels`, `out` (a folder)
+Forked for process/pagework.py with `path`, `pages` (numbers from 1), `dpi`, `max_pixels`, `out` (a folder)
 and `thumbnail` (whether one is wanted). Its events: one `document` or `failure`, a `page` for each page that
 exists, `thumbnail` with its file, or null where the first page is damaged.
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from batchjob import sandbox
+from batchjob.extract import image, pdf
 from batchjob.extract.detect import HEAD, Kind, NotReadError, detect
 
 Event = dict[str, object]
@@ -34,8 +35,6 @@ def events(arguments: dict[str, Any]) -> Iterator[Event]:
 
 
 def _pdf_events(path: Path, arguments: dict[str, Any]) -> Iterator[Event]:
-    from batchjob.extract import pdf
-
     out = Path(arguments["out"])
     with pdf.open_pdf(path) as document:
         yield pdf.describe(document)
@@ -47,8 +46,6 @@ def _pdf_events(path: Path, arguments: dict[str, Any]) -> Iterator[Event]:
 
 
 def _image_events(path: Path, kind: Kind, arguments: dict[str, Any]) -> Iterator[Event]:
-    from batchjob.extract import image
-
     out = Path(arguments["out"])
     with image.open_image(path, kind, arguments["max_pixels"]) as document:
         described = image.describe(document, kind)

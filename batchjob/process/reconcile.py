@@ -32,7 +32,7 @@ from batchjob.process.document import (
     unseen_document,
 )
 from batchjob.process.extraction import cached_extraction, extract_file
-from batchjob.process.ocrpool import OcrPool
+from batchjob.process.readers import Readers
 from batchjob.records import (
     MAX_ATTEMPTS,
     UNSEEN_VERSION,
@@ -72,7 +72,7 @@ class Processed:
     cause: str = ""
 
 
-def process_row(row: ManifestRow, around: Surroundings, scratch: Path, ocr: OcrPool) -> Processed:
+def process_row(row: ManifestRow, around: Surroundings, scratch: Path, readers: Readers) -> Processed:
     """Reconciles one row. A document's failure is data; raises only MachineError and the work store's errors."""
     started = time.monotonic()
     if row.key.endswith("/"):
@@ -89,12 +89,12 @@ def process_row(row: ManifestRow, around: Surroundings, scratch: Path, ocr: OcrP
     except TransientError as error:
         return _try_again(row, error, around)
     with opened:
-        done = _process_open(row, opened, around, scratch, ocr)
+        done = _process_open(row, opened, around, scratch, readers)
     return replace(done, outcome=replace(done.outcome, seconds=round(time.monotonic() - started, 3)))
 
 
 def _process_open(
-    row: ManifestRow, opened: Opened, around: Surroundings, scratch: Path, ocr: OcrPool
+    row: ManifestRow, opened: Opened, around: Surroundings, scratch: Path, readers: Readers
 ) -> Processed:
     seen = Observation(row, opened.meta, opened.observed_at)
     if opened.meta.size > around.settings.max_bytes:
@@ -109,11 +109,11 @@ def _process_open(
         extraction = cached_extraction(around.settings, ContentCache(around.work, around.fingerprint, sha256))
         if extraction is not None:
             return _finished(replace(seen, sha256=sha256), extraction, around, 0)
-    return _read_and_extract(seen, opened, around, scratch, ocr)
+    return _read_and_extract(seen, opened, around, scratch, readers)
 
 
 def _read_and_extract(
-    seen: Observation, opened: Opened, around: Surroundings, scratch: Path, ocr: OcrPool
+    seen: Observation, opened: Opened, around: Surroundings, scratch: Path, readers: Readers
 ) -> Processed:
     path = scratch / "document"
     try:
@@ -124,7 +124,7 @@ def _read_and_extract(
         return _try_again(seen.row, error, around)
     seen = replace(seen, sha256=sha256)
     extraction = extract_file(
-        path, around.settings, scratch, ContentCache(around.work, around.fingerprint, sha256), ocr
+        path, around.settings, scratch, ContentCache(around.work, around.fingerprint, sha256), readers
     )
     remember_content(around.work, seen.row.bucket, seen.meta, sha256)
     return _finished(seen, extraction, around, opened.meta.size)

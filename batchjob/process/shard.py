@@ -12,8 +12,8 @@ from typing import Protocol
 from batchjob import layout
 from batchjob.errors import AlreadyExistsError, TransientError, UsageError
 from batchjob.ports import Store, read_or_none
-from batchjob.process.ocrpool import OcrPool
 from batchjob.process.parts import PartWriter, output
+from batchjob.process.readers import Readers
 from batchjob.process.reconcile import Processed, Surroundings, process_row
 from batchjob.process.scratch import scratch_folder
 from batchjob.records import (
@@ -103,9 +103,9 @@ def process_shard(job: ShardJob, store: Store, around: Surroundings, observer: O
     watch = OutageWatch()
     with (
         scratch_folder(around.settings.scratch) as scratch,
-        OcrPool(around.settings, job.workers, scratch) as ocr,
+        Readers(around.settings, job.workers, scratch) as readers,
     ):
-        for done in _in_order(rows, around, scratch, ocr, job.workers):
+        for done in _in_order(rows, around, scratch, readers, job.workers):
             watch.saw(done.cause, done.outcome.message or "")
             outcomes.append(_file(done, writers))
             tally = _count(tally, done)
@@ -134,7 +134,7 @@ def _read_rows(store: Store, job: ShardJob) -> list[ManifestRow]:
 
 
 def _in_order(
-    rows: Iterable[ManifestRow], around: Surroundings, scratch: Path, ocr: OcrPool, workers: int
+    rows: Iterable[ManifestRow], around: Surroundings, scratch: Path, readers: Readers, workers: int
 ) -> Iterator[Processed]:
     """Results in manifest order; at most twice `workers` rows are ahead of the oldest unfinished one.
 
@@ -145,7 +145,7 @@ def _in_order(
     pool = ThreadPoolExecutor(workers, thread_name_prefix="row")
     try:
         for number, row in enumerate(rows):
-            pending.append(pool.submit(_in_own_folder, row, around, scratch / f"{number:08d}", ocr))
+            pending.append(pool.submit(_in_own_folder, row, around, scratch / f"{number:08d}", readers))
             if len(pending) >= workers * 2:
                 yield pending.popleft().result()
         while pending:
@@ -154,10 +154,10 @@ def _in_order(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _in_own_folder(row: ManifestRow, around: Surroundings, folder: Path, ocr: OcrPool) -> Processed:
+def _in_own_folder(row: ManifestRow, around: Surroundings, folder: Path, readers: Readers) -> Processed:
     folder.mkdir(mode=0o700)
     try:
-        return process_row(row, around, folder, ocr)
+        return process_row(row, around, folder, readers)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
