@@ -12,7 +12,7 @@ from batchjob.errors import ExitCode, UsageError
 from batchjob.ocr.installed import check as check_ocr
 from batchjob.process.capacity import capacity
 from batchjob.process.extraction import NoCache, extract_file
-from batchjob.process.ocrpool import OcrPool
+from batchjob.process.readers import Readers
 from batchjob.process.scratch import scratch_folder
 from batchjob.records import Extraction, PageText
 from batchjob.settings import load_settings
@@ -36,9 +36,9 @@ def extract(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
             )
     failed = 0
     workers = capacity(settings.workers).workers
-    with scratch_folder(settings.scratch) as scratch, OcrPool(settings, workers, scratch) as ocr:
+    with scratch_folder(settings.scratch) as scratch, Readers(settings, workers, scratch) as readers:
         for path in files:
-            found = extract_file(path, settings, scratch, NoCache(), ocr)
+            found = extract_file(path, settings, scratch, NoCache(), readers)
             failed += found.status == "failed"
             _show(path, found, as_json)
     if failed:

@@ -5,7 +5,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Mapping, MutableMapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
@@ -23,7 +23,9 @@ from rich.progress import (
 from rich.table import Table
 
 from batchjob.errors import BatchjobError, ExitCode
-from batchjob.records import Outcome
+
+if TYPE_CHECKING:
+    from batchjob.records import Outcome
 
 PROBLEMS_SHOWN = 20
 
@@ -113,7 +115,7 @@ def print_result(title: str, values: Mapping[str, Any], as_json: bool) -> None:
         print_table(title, ["", ""], [*values.items()], numbers=[1])
 
 
-def print_problems(problems: Sequence[Outcome]) -> None:
+def print_problems(problems: Sequence["Outcome"]) -> None:
     """The first rows that failed or were not read wholly, with the reason of each."""
     if problems:
         rows = [[o.key, o.state.value, o.category or "", o.message or ""] for o in problems[:PROBLEMS_SHOWN]]

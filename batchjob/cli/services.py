@@ -5,16 +5,18 @@ import re
 import secrets
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from batchjob.adapters import embedded
 from batchjob.adapters.clock import SystemClock
-from batchjob.adapters.opensearch import OpenSearchIndex
 from batchjob.adapters.stores import open_source, open_store
 from batchjob.errors import UsageError
 from batchjob.ports import Source, Store
 from batchjob.process.fingerprint import extraction_fingerprint
 from batchjob.process.reconcile import Surroundings
 from batchjob.settings import Settings
+
+if TYPE_CHECKING:
+    from batchjob.adapters.opensearch import OpenSearchIndex
 
 CLOCK = SystemClock()
 
@@ -65,8 +67,14 @@ def _as_uri(place: str) -> str:
     return place.rstrip("/") if "://" in place else Path(place).absolute().as_uri()
 
 
-def open_index(settings: Settings) -> OpenSearchIndex:
-    """The OpenSearch of the settings, or the embedded one that an earlier command kept. Raises UsageError."""
+def open_index(settings: Settings) -> "OpenSearchIndex":
+    """The OpenSearch of the settings, or the embedded one that an earlier command kept. Raises UsageError.
+
+    Its client takes 0.1 s of CPU to import, which jobs without an index need not pay.
+    """
+    from batchjob.adapters import embedded
+    from batchjob.adapters.opensearch import OpenSearchIndex
+
     if settings.opensearch_url:
         return OpenSearchIndex(settings.opensearch_url)
     folder = work_folder(settings)

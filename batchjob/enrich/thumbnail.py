@@ -8,6 +8,7 @@ MAX_WIDTH = 800
 MAX_HEIGHT = 1600
 MAX_BYTES = 120_000
 _QUALITIES = (70, 60, 50, 40, 30)
+_ENCODED_AS_THEY_ARE = ("L", "RGB", "RGBX")
 
 
 def encode(image: Image.Image) -> bytes:
@@ -34,7 +35,7 @@ def _on_white(image: Image.Image) -> Image.Image:
         paper = Image.new("RGBA", image.size, "white")
         paper.alpha_composite(image)
         image = paper
-    return image if image.mode in ("L", "RGB") else image.convert("RGB")
+    return image if image.mode in _ENCODED_AS_THEY_ARE else image.convert("RGB")
 
 
 def to_srgb(image: Image.Image) -> Image.Image:

@@ -231,7 +231,8 @@ def thumbnail(pdf: pdfium.PdfDocument) -> bytes | None:
         with closing(_load(pdf, 0)) as page:
             width, height = page.get_size()
             scale = min(MAX_WIDTH / max(width, 1), MAX_HEIGHT / max(height, 1))
-            with closing(page.render(scale=scale)) as bitmap:
+            # Pillow takes these bytes as they are, without a copy.
+            with closing(page.render(scale=scale, rev_byteorder=True, prefer_bgrx=True)) as bitmap:
                 return encode(bitmap.to_pil())
     except (pdfium.PdfiumError, ValueError):
         return None

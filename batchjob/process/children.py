@@ -4,8 +4,6 @@ import json
 import os
 import selectors
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -16,6 +14,8 @@ from typing import Any
 
 import psutil
 
+from batchjob.process.launch import Launch
+
 TICK = 0.1
 """Seconds between two looks at a child's memory."""
 _SCAN = 0.4
@@ -24,7 +24,6 @@ _GRACE = 2.0
 """Seconds that a pipe may stay open after its process group was killed."""
 _CHUNK = 65536
 _STDERR_TAIL = 4096
-_PASSED_ON = ("PATH", "TESSDATA_PREFIX")
 
 
 class Ending(StrEnum):
@@ -58,7 +57,7 @@ class ChildEnd:
 
 
 def run_child(
-    module: str,
+    launch: Launch,
     arguments: Mapping[str, object],
     *,
     cwd: Path,
@@ -66,22 +65,16 @@ def run_child(
     on_line: Callable[[dict[str, Any]], None],
     hold: Callable[[], bool] = lambda: False,
 ) -> ChildEnd:
-    """Runs `python -m module` until it ends or passes a limit; `on_line` gets each event as it comes.
+    """Runs a child until it ends or passes a limit; `on_line` gets each event as it comes.
 
-    The module calls sandbox.enter() first. It must be started by the thread that waits here, since Linux
-    ties the child's life to that thread. While `hold`, asked every tick, says so, the child is stopped and
-    its limits of time with it. When this returns or raises, nothing of its group is alive.
+    What is launched calls sandbox.enter() first. While `hold`, asked every tick, says so, the child is stopped
+    and its limits of time with it. When this returns or raises, nothing of its group is alive.
     """
-    child = Child(module, arguments, cwd=cwd, limits=limits, on_line=on_line)
+    child = Child(launch, arguments, cwd=cwd, limits=limits, on_line=on_line)
     try:
         return child.follow(hold)
     finally:
         child.close()
-
-
-def _environment(cwd: Path) -> dict[str, str]:
-    passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    return {"PATH": os.defpath, **passed, "LANG": "C.UTF-8", "OMP_THREAD_LIMIT": "1", "TMPDIR": str(cwd)}
 
 
 class Child:
@@ -89,33 +82,22 @@ class Child:
 
     def __init__(
         self,
-        module: str,
+        launch: Launch,
         arguments: Mapping[str, object],
         *,
         cwd: Path,
         limits: ChildLimits,
         on_line: Callable[[dict[str, Any]], None],
-        asked: bool = False,
     ) -> None:
-        """Starts `python -m module`; `asked`: it gets requests on its standard input."""
-        request = {"parent": os.getpid(), "output": limits.output, "arguments": dict(arguments)}
-        self._process = process = subprocess.Popen(
-            [sys.executable, "-I", "-m", module, json.dumps(request)],
-            cwd=cwd,
-            env=_environment(cwd),
-            stdin=subprocess.PIPE if asked else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            bufsize=0,
-        )
+        self._started = self._last_line = time.monotonic()
+        self._process = process = launch(arguments, limits.output, cwd)
         self._limits = limits
         self._on_line = on_line
         self._descendants: set[psutil.Process] = set()
         self._line = bytearray()
         self._stderr = bytearray()
         self._received = self._lines = 0
-        self._started = self._last_line = self._last_look = self._last_scan = time.monotonic()
+        self._last_look = self._last_scan = self._started
         self._stopped: ChildEnd | None = None
         self._selector = selectors.DefaultSelector()
         for stream, take in ((process.stdout, self._take_output), (process.stderr, self._take_message)):
@@ -266,7 +248,7 @@ class Child:
             os.killpg(self._process.pid, number)
 
     def _ended(self) -> ChildEnd:
-        code = self._process.returncode
+        code = self._process.wait()
         if code == 0:
             return ChildEnd(Ending.OK)
         if code == -signal.SIGXFSZ:

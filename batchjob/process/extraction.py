@@ -11,8 +11,8 @@ from pathlib import Path
 
 from batchjob.errors import FailureCategory
 from batchjob.process.groups import PAGES_PER_GROUP, GroupCache, NoCache, PageGroup, group_from_json
-from batchjob.process.ocrpool import OcrPool
 from batchjob.process.pagework import GroupWork
+from batchjob.process.readers import Readers
 from batchjob.records import Extraction, Failure, PageMethod, PageText
 from batchjob.settings import Settings
 
@@ -20,7 +20,7 @@ __all__ = ["GroupCache", "NoCache", "cached_extraction", "extract_file"]
 
 
 def extract_file(
-    path: Path, settings: Settings, scratch: Path, groups: GroupCache, ocr: OcrPool
+    path: Path, settings: Settings, scratch: Path, groups: GroupCache, readers: Readers
 ) -> Extraction:
     """What the document at `path` says. Whatever is wrong with it comes back as data, never as an exception.
 
@@ -39,7 +39,7 @@ def extract_file(
         deadline = time.monotonic() + settings.document_seconds
 
         def begin(pages: range, meanwhile: Callable[[], None]) -> GroupWork:
-            work = GroupWork(document, settings, Path(folder), ocr, deadline=deadline)
+            work = GroupWork(document, settings, Path(folder), readers, deadline=deadline)
             try:
                 work.parse(pages, meanwhile)
             except BaseException:

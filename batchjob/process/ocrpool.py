@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from batchjob.errors import MachineError
 from batchjob.process.children import Child, ChildEnd, ChildLimits, Ending
+from batchjob.process.launch import program
 from batchjob.settings import Settings
 
 MODULE = "batchjob.ocr.child"
@@ -120,9 +121,8 @@ class OcrPool:
         with self._lock:
             if self._closed:
                 raise MachineError("OCR was stopped", cause="stopped")
-            child = Child(
-                self._module, arguments, cwd=self._folder, limits=limits, on_line=events.append, asked=True
-            )
+            launch = program(self._module, asked=True)
+            child = Child(launch, arguments, cwd=self._folder, limits=limits, on_line=events.append)
             self._children.add(child)
         return child
 

@@ -12,7 +12,7 @@ from batchjob.errors import FailureCategory, MachineError
 from batchjob.extract.text import merge_ocr
 from batchjob.process.children import ChildEnd, ChildLimits, Ending, run_child
 from batchjob.process.groups import PAGES_PER_GROUP, DocumentFacts, PageGroup, failure_from
-from batchjob.process.ocrpool import OcrPool
+from batchjob.process.readers import Readers
 from batchjob.records import Failure, PageMethod, PageText
 from batchjob.settings import Settings
 
@@ -37,12 +37,13 @@ class GroupWork:
     """
 
     def __init__(
-        self, path: Path, settings: Settings, scratch: Path, ocr: OcrPool, *, deadline: float
+        self, path: Path, settings: Settings, scratch: Path, readers: Readers, *, deadline: float
     ) -> None:
         self._path = path
         self._settings = settings
         self._folder = Path(tempfile.mkdtemp(prefix="pages-", dir=scratch))
-        self._ocr = ocr
+        self._parser = readers.parser
+        self._ocr = readers.ocr
         self._deadline = deadline
         self._facts: DocumentFacts | None = None
         self._failure: Failure | None = None
@@ -60,7 +61,7 @@ class GroupWork:
 
         def attempt(wanted: list[int]) -> ChildEnd:
             nonlocal deaths_before_facts
-            end = self._run("batchjob.extract.child", self._parse_arguments(wanted), self._take_parsed)
+            end = self._run(self._parse_arguments(wanted), self._take_parsed)
             if self._facts is None and self._failure is None:
                 deaths_before_facts += 1
                 if deaths_before_facts == 2:
@@ -120,13 +121,18 @@ class GroupWork:
         self._meanwhile()
         return self._ocr.is_full() and not self.is_done()
 
-    def _run(self, module: str, arguments: Event, take: Callable[[Event], None]) -> ChildEnd:
+    def _run(self, arguments: Event, take: Callable[[Event], None]) -> ChildEnd:
         settings, remaining = self._settings, self._deadline - time.monotonic()
         if remaining <= 0:
             return ChildEnd(Ending.TIMEOUT, f"no time left of {settings.document_seconds:.0f} s")
         limits = ChildLimits(remaining, settings.page_seconds, settings.child_memory, _CHILD_OUTPUT)
         end = run_child(
-            module, arguments, cwd=self._folder, limits=limits, on_line=take, hold=self._must_wait
+            self._parser.launch,
+            arguments,
+            cwd=self._folder,
+            limits=limits,
+            on_line=take,
+            hold=self._must_wait,
         )
         if end.ending is not Ending.OK:
             self._check_room()

@@ -33,7 +33,7 @@ from batchjob.process.document import (
 )
 from batchjob.process.download import download
 from batchjob.process.extraction import cached_extraction, extract_file
-from batchjob.process.ocrpool import OcrPool
+from batchjob.process.readers import Readers
 from batchjob.records import (
     MAX_ATTEMPTS,
     UNSEEN_VERSION,
@@ -75,18 +75,18 @@ class Processed:
 
 
 def process_row(
-    row: ManifestRow, around: Surroundings, scratch: Path, ocr: OcrPool, claim: Claim
+    row: ManifestRow, around: Surroundings, scratch: Path, readers: Readers, claim: Claim
 ) -> Processed:
     """Reconciles one row. A document's failure is data; raises only MachineError and the work store's errors."""
     started = time.monotonic()
     if row.key.endswith("/"):
         return Processed(_outcome(row, FinalState.SKIPPED, message="a folder's placeholder, no document"))
-    done = _reconcile(row, around, scratch, ocr, claim)
+    done = _reconcile(row, around, scratch, readers, claim)
     return replace(done, outcome=replace(done.outcome, seconds=round(time.monotonic() - started, 3)))
 
 
 def _reconcile(
-    row: ManifestRow, around: Surroundings, scratch: Path, ocr: OcrPool, claim: Claim
+    row: ManifestRow, around: Surroundings, scratch: Path, readers: Readers, claim: Claim
 ) -> Processed:
     """Looks at the object; again from scratch after waiting for room, or where it changes while it is read."""
     for _ in range(LOOKS):
@@ -113,7 +113,7 @@ def _reconcile(
             continue
         with claim.worker():
             cache = ContentCache(around.work, around.fingerprint, sha256)
-            extraction = extract_file(path, around.settings, scratch, cache, ocr)
+            extraction = extract_file(path, around.settings, scratch, cache, readers)
         remember_content(around.work, row.bucket, seen.meta, sha256)
         return _finished(replace(seen, sha256=sha256), extraction, around, seen.meta.size)
     changing = f"{row.key!r} was another one at each of {LOOKS} looks; it comes back in another run"

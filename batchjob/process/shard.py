@@ -14,8 +14,8 @@ from batchjob import layout
 from batchjob.errors import AlreadyExistsError, TransientError, UsageError
 from batchjob.ports import Store, read_or_none
 from batchjob.process.ahead import ReadAhead
-from batchjob.process.ocrpool import OcrPool
 from batchjob.process.parts import PartWriter, output
+from batchjob.process.readers import Readers
 from batchjob.process.reconcile import Processed, Surroundings, process_row
 from batchjob.process.scratch import scratch_folder
 from batchjob.records import (
@@ -110,8 +110,8 @@ def process_shard(job: ShardJob, store: Store, around: Surroundings, observer: O
     watch = OutageWatch()
     with (
         scratch_folder(around.settings.scratch) as scratch,
-        OcrPool(around.settings, job.workers, scratch) as ocr,
-        closing(_in_order(rows, around, scratch, ocr, job.workers)) as results,
+        Readers(around.settings, job.workers, scratch) as readers,
+        closing(_in_order(rows, around, scratch, readers, job.workers)) as results,
     ):
         for done in results:
             watch.saw(done.cause, done.outcome.message or "")
@@ -142,7 +142,7 @@ def _read_rows(store: Store, job: ShardJob) -> list[ManifestRow]:
 
 
 def _in_order(
-    rows: Iterable[ManifestRow], around: Surroundings, scratch: Path, ocr: OcrPool, workers: int
+    rows: Iterable[ManifestRow], around: Surroundings, scratch: Path, readers: Readers, workers: int
 ) -> Generator[Processed]:
     """Results in manifest order, while rows after a slow one go on; the next objects are fetched meanwhile."""
     threads = workers + max(LEAST_AHEAD, workers)
@@ -160,7 +160,7 @@ def _in_order(
                     processed = waiting.popleft().result()
                     held -= len(processed.lines)
                     yield processed
-            future = pool.submit(_in_own_folder, row, around, scratch / f"{number:08d}", ocr, ahead)
+            future = pool.submit(_in_own_folder, row, around, scratch / f"{number:08d}", readers, ahead)
             waiting.append(future)
             running.add(future)
         while waiting:
@@ -171,12 +171,12 @@ def _in_order(
 
 
 def _in_own_folder(
-    row: ManifestRow, around: Surroundings, folder: Path, ocr: OcrPool, ahead: ReadAhead
+    row: ManifestRow, around: Surroundings, folder: Path, readers: Readers, ahead: ReadAhead
 ) -> Processed:
     with ahead.claim() as claim:
         folder.mkdir(mode=0o700)
         try:
-            return process_row(row, around, folder, ocr, claim)
+            return process_row(row, around, folder, readers, claim)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

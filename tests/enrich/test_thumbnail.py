@@ -16,7 +16,7 @@ def decoded(data: bytes) -> Image.Image:
 
 
 @pytest.mark.parametrize("size", [(1654, 2339), (400, 300), (5, 9000), (9000, 5), (1, 1)])
-@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK"])
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBX", "RGBA", "LA", "CMYK"])
 def test_any_image_becomes_a_small_progressive_jpeg(size: tuple[int, int], mode: str) -> None:
     image = decoded(encode(Image.new(mode, size)))
     assert image.format == "JPEG"

@@ -1,4 +1,4 @@
-"""A child that misbehaves as its arguments ask; test_children.py starts it through run_child."""
+"""A child that misbehaves as its arguments ask; test_children.py and test_forkserver.py start it."""
 
 import ctypes
 import os
@@ -112,6 +112,10 @@ def closes_output_and_hangs() -> None:
     time.sleep(60)
 
 
-if __name__ == "__main__":
+def main() -> None:
     arguments = sandbox.enter(starts_programs=True)
     globals()[arguments["do"]]()
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,11 @@ import psutil
 import pytest
 
 from batchjob.process.children import ChildEnd, ChildLimits, Ending, run_child
+from batchjob.process.forkserver import ForkServer
+from batchjob.process.launch import Launch, program
 
 ROOT = Path(__file__).parents[2]
+FAULTY = "tests.process.faulty_child"
 MIB = 1024 * 1024
 LIMITS = ChildLimits(seconds=20, silent_seconds=20, memory=500 * MIB, output=50 * MIB)
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a feature of Linux")
@@ -43,18 +46,33 @@ def interpreter(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(script)
 
 
-@pytest.fixture
-def run(interpreter: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+@pytest.fixture(params=["program", "forked"])
+def launch(
+    request: pytest.FixtureRequest, interpreter: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Launch]:
+    """Both ways to start a child; nothing stays alive after either."""
     monkeypatch.setattr(sys, "executable", interpreter)
+    if request.param == "program":
+        yield program(FAULTY)
+    else:
+        with ForkServer(FAULTY, tmp_path) as server:
+            yield server.launch
+            assert len(descendants()) <= 1  # its zygote
+    assert descendants() == []
 
+
+def descendants() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
+
+
+@pytest.fixture
+def run(launch: Launch, tmp_path: Path) -> Run:
     def run_it(do: str, **limits: float) -> tuple[ChildEnd, list[dict[str, Any]]]:
         lines: list[dict[str, Any]] = []
         changed = ChildLimits(
             **{name: limits.get(name, getattr(LIMITS, name)) for name in ChildLimits.__slots__}
         )
-        end = run_child(
-            "tests.process.faulty_child", {"do": do}, cwd=tmp_path, limits=changed, on_line=lines.append
-        )
+        end = run_child(launch, {"do": do}, cwd=tmp_path, limits=changed, on_line=lines.append)
         return end, lines
 
     return run_it
@@ -125,7 +143,6 @@ def test_every_end_is_told_apart(
     assert end.ending is ending
     assert words in end.message
     assert time.monotonic() - started < 15
-    assert psutil.Process().children(recursive=True) == []
 
 
 @pytest.mark.parametrize("do", ["exits", "segfault", "hang"])
@@ -147,15 +164,12 @@ def test_no_process_of_the_group_stays_alive(run: Run, do: str, ending: Ending) 
     wait_until(lambda: not any(alive(pid) for pid in line["pids"]), 2)
 
 
-def test_an_error_of_the_reader_ends_the_child(interpreter: str, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(sys, "executable", interpreter)
-
+def test_an_error_of_the_reader_ends_the_child(launch: Launch, tmp_path: Path) -> None:
     def refuse(line: dict[str, Any]) -> None:
         raise InterruptedError("enough")
 
     with pytest.raises(InterruptedError):
-        run_child("tests.process.faulty_child", {"do": "hang"}, cwd=tmp_path, limits=LIMITS, on_line=refuse)
-    assert psutil.Process().children(recursive=True) == []
+        run_child(launch, {"do": "hang"}, cwd=tmp_path, limits=LIMITS, on_line=refuse)
 
 
 def test_many_threads_at_once_and_no_leak(run: Run) -> None:
@@ -167,19 +181,27 @@ def test_many_threads_at_once_and_no_leak(run: Run) -> None:
     assert (threading.active_count(), psutil.Process().num_fds()) == (threads, descriptors)
 
 
+PARENT = """\
+import sys
+from pathlib import Path
+from batchjob.process.children import ChildLimits, run_child
+from batchjob.process.forkserver import ForkServer
+from batchjob.process.launch import program
+how, module, sys.executable, folder = sys.argv[1:]
+launch = program(module) if how == "program" else ForkServer(module, Path(folder)).launch
+run_child(launch, {"do": "leaves_one_and_waits"}, cwd=Path(folder), limits=ChildLimits(60, 60, 10**9, 10**6),
+          on_line=lambda line: print(line["pids"], flush=True))
+"""
+
+
 @linux_only
-def test_a_killed_parent_takes_its_children_along(interpreter: str, tmp_path: Path) -> None:
-    program = textwrap.dedent(f"""\
-        import sys
-        sys.executable = {interpreter!r}
-        from pathlib import Path
-        from batchjob.process.children import ChildLimits, run_child
-        run_child("tests.process.faulty_child", {{"do": "leaves_one_and_waits"}}, cwd=Path({str(tmp_path)!r}),
-                  limits=ChildLimits(60, 60, 10**9, 10**6), on_line=lambda line: print(line["pids"], flush=True))
-        """)
-    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+@pytest.mark.parametrize("how", ["program", "forked"])
+def test_a_killed_parent_takes_its_children_along(how: str, interpreter: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PARENT, how, FAULTY, interpreter, str(tmp_path)]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     pids = [int(pid) for pid in parent.stdout.readline().strip("[]\n").split(",")]
+    pids += [process.pid for process in psutil.Process(parent.pid).children(recursive=True)]
     assert all(alive(pid) for pid in pids)
     parent.send_signal(signal.SIGKILL)
     parent.wait()

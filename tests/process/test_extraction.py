@@ -18,8 +18,8 @@ from PIL import Image
 from batchjob.errors import FailureCategory
 from batchjob.process.children import ChildEnd, Ending
 from batchjob.process.extraction import NoCache, cached_extraction, extract_file
-from batchjob.process.ocrpool import OcrPool
 from batchjob.process.pagework import work_through
+from batchjob.process.readers import Readers
 from batchjob.records import Extraction, PageMethod
 from batchjob.settings import Settings
 from tests.extract.pdfs import HEIGHT, WIDTH, pdf, picture, printed, together, words
@@ -52,8 +52,8 @@ def extract(tmp_path: Path) -> Callable[..., Extraction]:
 
     def run(path: Path, cache: MemoryCache | None = None, **settings: object) -> Extraction:
         chosen = Settings(**settings)  # type: ignore[arg-type]
-        with OcrPool(chosen, 1, tmp_path) as ocr:
-            found = extract_file(path, chosen, scratch, NoCache() if cache is None else cache, ocr)
+        with Readers(chosen, 1, tmp_path) as readers:
+            found = extract_file(path, chosen, scratch, NoCache() if cache is None else cache, readers)
         assert list(scratch.iterdir()) == []
         return found
 
@@ -143,7 +143,7 @@ def test_pages_beyond_the_limit_are_told_and_a_cut_group_is_not_shared(
 @pytest.mark.parametrize(
     ("settings", "category"),
     [
-        ({"document_seconds": 0.001}, FailureCategory.TIMEOUT),
+        ({"document_seconds": 0.000001}, FailureCategory.TIMEOUT),
         ({"max_bytes": 10}, FailureCategory.TOO_LARGE),
     ],
 )
@@ -228,12 +228,12 @@ def test_a_killed_parent_leaves_no_child_and_no_tesseract(tmp_path: Path) -> Non
         import sys
         from pathlib import Path
         from batchjob.process.extraction import NoCache, extract_file
-        from batchjob.process.ocrpool import OcrPool
+        from batchjob.process.readers import Readers
         from batchjob.settings import Settings
         while True:
             settings = Settings(ocr_engine="tesseract")
-            with OcrPool(settings, 1, Path(sys.argv[2])) as ocr:
-                extract_file(Path(sys.argv[1]), settings, Path(sys.argv[2]), NoCache(), ocr)
+            with Readers(settings, 1, Path(sys.argv[2])) as readers:
+                extract_file(Path(sys.argv[1]), settings, Path(sys.argv[2]), NoCache(), readers)
         """)
     parent = psutil.Popen([sys.executable, "-c", program, str(tmp_path / "scan.png"), str(tmp_path)])
     family: list[psutil.Process] = []
@@ -255,11 +255,11 @@ def _name(process: psutil.Process) -> str:
         return ""
 
 
-def test_a_child_starts_quickly_and_loads_little() -> None:
-    """Parse children start for every document: heavy libraries in them would cost more than the documents."""
+def test_parse_children_load_little() -> None:
+    """What their zygote imports, each child carries; heavy libraries would cost more than most documents."""
     program = (
-        "import sys, batchjob.extract.child, batchjob.extract.pdf\n"
-        "print(sorted({'pydantic', 'pyarrow', 'boto3', 'numpy', 'PIL.Image'} & set(sys.modules)))"
+        "import sys, batchjob.process.zygote, batchjob.extract.child\n"
+        "print(sorted({'pydantic', 'pyarrow', 'boto3', 'numpy', 'cv2'} & set(sys.modules)))"
     )
     answer = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"

@@ -11,7 +11,7 @@ from batchjob.adapters.clock import SystemClock
 from batchjob.adapters.folder import FolderStore
 from batchjob.adapters.source_folder import SourceFolder
 from batchjob.process.ahead import ReadAhead
-from batchjob.process.ocrpool import OcrPool
+from batchjob.process.readers import Readers
 from batchjob.process.reconcile import LOOKS, Processed, Surroundings, process_row
 from batchjob.records import FinalState, ManifestRow
 from batchjob.settings import Settings
@@ -40,8 +40,8 @@ def reconcile(tmp_path: Path) -> Callable[[Change], Processed]:
         )
         scratch = tmp_path / "scratch"
         scratch.mkdir()
-        with OcrPool(settings, 1, scratch) as ocr, ReadAhead(scratch, 1).claim() as claim:
-            return process_row(ManifestRow("bucket", "a.pdf"), around, scratch, ocr, claim)
+        with Readers(settings, 1, scratch) as readers, ReadAhead(scratch, 1).claim() as claim:
+            return process_row(ManifestRow("bucket", "a.pdf"), around, scratch, readers, claim)
 
     write_folder(tmp_path / "source", {"a.pdf": long_pdf("before")})
     return run

@@ -62,7 +62,7 @@ def start(*arguments: object, env: Mapping[str, str]) -> subprocess.Popen[bytes]
 
 
 def left_behind(folder: Path, within: float = 5.0) -> list[list[str]]:
-    """Command lines of living processes that name `folder`, once there was time to end."""
+    """Command lines of living processes that name `folder` or work in it, once there was time to end."""
     until = time.monotonic() + within
     while True:
         found = [line for line in _command_lines() if any(str(folder) in word for word in line)]
@@ -76,7 +76,14 @@ def _command_lines() -> list[list[str]]:
     for process in psutil.process_iter():
         try:
             if process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
-                lines.append(process.cmdline())
+                lines.append([*process.cmdline(), _working_directory(process)])
         except psutil.Error:
             continue
     return lines
+
+
+def _working_directory(process: psutil.Process) -> str:
+    try:
+        return process.cwd()
+    except psutil.Error:
+        return ""

@@ -1,0 +1,26 @@
+"""The child processes that the documents of a shard share: parse children from a fork server, and the OCR pool."""
+
+from pathlib import Path
+from typing import Self
+
+from batchjob.process.forkserver import ForkServer
+from batchjob.process.ocrpool import OcrPool
+from batchjob.settings import Settings
+
+PARSER = "batchjob.extract.child"
+
+
+class Readers:
+    """Open while documents are read; `folder` is an existing scratch folder, in which nothing is left."""
+
+    def __init__(self, settings: Settings, size: int, folder: Path) -> None:
+        """`size`: OCR children at the most."""
+        self.parser = ForkServer(PARSER, folder)
+        self.ocr = OcrPool(settings, size, folder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.parser.close()
+        self.ocr.close()
