@@ -50,7 +50,7 @@ def _answer(name: str, chosen: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="bench-", dir=SCRATCH) as scratch:
         try:
             section = QUESTIONS[name](Context(Path(scratch), chosen.quick, chosen.pages))
-        except RuntimeError as error:
+        except (RuntimeError, SystemExit) as error:
             print(f"{name}: {error}", file=sys.stderr)
             return 1
     minutes = (time.monotonic() - started) / 60

@@ -109,12 +109,12 @@ def _busy_rows(found: Busy) -> list[tuple[str, str]]:
 
 
 def quarters(looks: Sequence[Look]) -> list[float]:
-    """Mean bytes in each quarter of the time."""
+    """Median bytes in each quarter of the time."""
     end = looks[-1].seconds
     parts: list[list[int]] = [[], [], [], []]
     for look in looks:
         parts[min(int(4 * look.seconds / end), 3)].append(look.memory)
-    return [mean(part or [0]) for part in parts]
+    return [median(part or [0]) for part in parts]
 
 
 def _memory_rows(watched: Watched) -> list[tuple[str, str]]:
@@ -122,7 +122,7 @@ def _memory_rows(watched: Watched) -> list[tuple[str, str]]:
     told = ", ".join(f"{part / 2**20:,.0f}" for part in parts)
     return [
         ("memory MiB, peak", f"{watched.usage.memory / 2**20:,.0f}"),
-        ("memory MiB, mean of each quarter", f"{told} (last ÷ first {parts[-1] / parts[0]:.2f})"),
+        ("memory MiB, median of each quarter", f"{told} (last ÷ first {parts[-1] / parts[0]:.2f})"),
     ]
 
 

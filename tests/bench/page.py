@@ -18,10 +18,10 @@ INTRODUCTION = """# Measurements
 `make bench` writes this page. Variants are run in turn (A B A B …): at least five rounds where a round takes less
 than 10 s, else three, unless a section says otherwise. A figure is the median of the rounds, with the least and the
 largest in brackets; a ratio is formed round by round. CPU is user and system time of the command and of all
-processes below it, also of those that were not waited for. Memory is the largest sum of their proportional set size
-(PSS: shared pages count in parts); what lives shorter than 0.1 s may be missed. Each section says when it was
-measured and what the load was before: where it is well above 0, others were at work, and then only the ratios of
-CPU are worth much."""
+processes below it, also of those that it did not wait for. Memory is the largest sum of their proportional set size
+(PSS: what they share counts in parts), looked at up to ten times a second. Each section says when it was measured
+and what the load was before: where it is well above 0, others were at work, and then only the ratios of CPU are
+worth much."""
 
 
 @dataclass(frozen=True, slots=True)

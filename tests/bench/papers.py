@@ -118,7 +118,7 @@ def _newsletter(story: _Story, columns: int = 2) -> None:
         for _ in range(2):
             story.heading(f"{wording.company(story.random)} 社内報")
             for _ in range(3):
-                story.body(wording.sentences(story.random, story.random.randint(2, 4)))
+                story.body(wording.sentences(story.random, story.random.randint(2, 3)))
 
 
 def _card(story: _Story) -> None:
