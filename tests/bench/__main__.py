@@ -34,6 +34,8 @@ def main() -> int:
     if unknown or (chosen.write and chosen.quick):
         parser.error(f"no question {', '.join(unknown)}" if unknown else "--quick gives no figures to keep")
     _forget_settings()
+    if chosen.write and not chosen.questions:
+        PAGE.unlink(missing_ok=True)  # sections of questions that are asked no more would stay
     return max([_answer(name, chosen) for name in chosen.questions or USUAL])
 
 
