@@ -73,7 +73,7 @@ def _answer(context: Context, pdf: Path, pages: int, workers: int) -> str:
     rows = [
         ("wall s, CPU s", f"{watched.usage.wall:.0f}, {watched.usage.cpu:.0f}"),
         ("CPU s / page", f"{watched.usage.cpu / pages:.2f}"),
-        *_busy_rows(busy(watched.looks, workers)),
+        *_busy_rows(busy(watched.looks, workers), workers),
         *_memory_rows(watched),
         *_beside_rows(watched, pdf),
     ]
@@ -97,12 +97,14 @@ def busy(looks: Sequence[Look], workers: int) -> Busy:
     return Busy(startup, used[startup:].tolist(), idle[startup:].tolist())
 
 
-def _busy_rows(found: Busy) -> list[tuple[str, str]]:
+def _busy_rows(found: Busy, workers: int) -> list[tuple[str, str]]:
     full = mean(share >= _BUSY for share in found.used)
     no_idle = mean(share <= 1 - _BUSY for share in found.idle)
+    others = 1 - mean(found.idle) - mean(found.used) * workers / (os.cpu_count() or 1)
     return [
         ("start-up s", str(found.startup)),
         ("busy after it, mean", f"{mean(found.used):.1%}"),
+        ("taken by other programs, mean", f"{max(others, 0):.1%} of the cores"),
         (f"seconds that are {_BUSY:.0%} busy", f"{full:.1%}"),
         (f"seconds with at most {1 - _BUSY:.0%} of the cores idle", f"{no_idle:.1%}"),
     ]
