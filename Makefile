@@ -3,15 +3,17 @@ PYTHON ?=
 BIN := .venv/bin
 RUNTIME := .venv/.runtime-installed
 DEV := .venv/.dev-installed
+BENCH := .venv-bench/.installed
 NODE := $(BIN)/python containers/opensearch-node/node.py
 NODE_PORT ?= 9200
 OPENSEARCH ?= embedded
 SAMPLE_URL := $(if $(filter real,$(OPENSEARCH)),--opensearch http://127.0.0.1:$(NODE_PORT))
-LOCK := $(BIN)/uv pip compile setup.cfg --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-header --no-emit-index-url --no-emit-find-links --extra local --extra build
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-emit-index-url --no-emit-find-links $(UPGRADE)
+LOCK := $(COMPILE) setup.cfg --extra local --extra build
 
 .DEFAULT_GOAL := help
-.PHONY: help sample test test-slow check bench lock opensearch opensearch-stop clean setup-sample setup-test setup-node
+.PHONY: help sample test test-slow check bench lock opensearch opensearch-stop clean setup-sample setup-test setup-bench setup-node
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
@@ -33,12 +35,14 @@ check: setup-test ## format, lint, types, import contracts
 	$(BIN)/mypy --strict batchjob
 	$(BIN)/lint-imports --no-cache
 
-bench: setup-test ## measure beside baselines, write docs/benchmarks.md (some minutes)
-	$(BIN)/python -m tests.bench
+bench: setup-test setup-bench ## measure beside baselines, write docs/benchmarks.md (PAGES=FOLDER: OCR quality on your own)
+	$(BIN)/python -m tests.bench --write
+	$(if $(PAGES),$(BIN)/python -m tests.bench --write --pages $(PAGES) quality)
 
 lock: setup-test ## bring the lock files in step with setup.cfg (UPGRADE=--upgrade: newest versions)
-	$(LOCK) $(UPGRADE) --output-file requirements.lock
-	$(LOCK) $(UPGRADE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(LOCK) --output-file requirements.lock
+	$(LOCK) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) setup/bench.in --output-file requirements-bench.lock
 
 opensearch: setup-node ## build and start a real OpenSearch node without Docker (NODE_PORT=9200)
 	@$(NODE) start --port $(NODE_PORT)
@@ -59,6 +63,10 @@ setup-test:
 	@sh setup/system.sh test "$(PYTHON)"
 	@$(MAKE) -s $(DEV)
 
+setup-bench:
+	-@sh setup/system.sh bench "$(PYTHON)"
+	-@$(MAKE) -s $(BENCH)
+
 setup-node:
 	@sh setup/system.sh opensearch "$(PYTHON)"
 	@$(MAKE) -s $(RUNTIME)
@@ -70,3 +78,7 @@ $(RUNTIME): requirements.lock setup.cfg pyproject.toml setup/venv.sh
 $(DEV): requirements-dev.lock setup.cfg pyproject.toml setup/venv.sh
 	@sh setup/venv.sh requirements-dev.lock "$(PYTHON)"
 	@touch $(RUNTIME) $@
+
+$(BENCH): requirements-bench.lock
+	@sh setup/bench.sh requirements-bench.lock
+	@touch $@

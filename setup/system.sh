@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the system packages that are missing; $1 is what for: sample, test or opensearch; $2 a Python (may be empty).
+# Installs the system packages that are missing; $1 is what for: sample, test, bench or opensearch; $2 a Python (may be empty).
 # Debian and Ubuntu only; elsewhere it lists what to install.
 set -u
 purpose=$1
@@ -37,6 +37,10 @@ if [ "$purpose" != opensearch ]; then
     need tesseract-ocr-osd has_language osd
 fi
 [ "$purpose" = sample ] || need maven command -v mvn
+if [ "$purpose" = bench ]; then
+    need fonts-ipaexfont test -f /usr/share/fonts/opentype/ipaexfont-gothic/ipaexg.ttf
+    need poppler-utils command -v pdftoppm
+fi
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then

@@ -1,92 +1,117 @@
-"""What is measured on: documents put together at run time from the pages of the sample."""
+"""What is measured on: documents put together at run time from papers of known text."""
 
-from itertools import cycle, islice
+from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
-from typing import cast
+from random import Random
+from typing import NamedTuple
 
-import pikepdf
 import pypdfium2 as pdfium
-from PIL import Image, ImageSequence
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfgen.canvas import Canvas
+
+from manifests.sampledocs import camera, paper
+from tests.bench import papers, scanner
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFEST = ROOT / "manifests" / "sample.csv"
-_SAMPLE = ROOT / "manifests" / "sample"
-SCAN_DPI = 200
-_SCANNED = (
-    ("品質/受入検査報告書.pdf", (0, 1)),
-    ("品質/不適合報告書.pdf", (1,)),
-    ("経理/領収書.pdf", (0,)),
-    ("総務/maintenance-contract.pdf", (0,)),
-)
-_PHOTOGRAPHED = ("engineering/letter-2026-03-09.jpg", "経理/fax-注文書.tif")
-_BORN_DIGITAL = (
-    "経理/請求書 2026-04.pdf",
-    "総務/出張旅費規程.pdf",
-    "engineering/pump-safety-instructions.pdf",
-    "総務/社内報 第12号.pdf",
-    "engineering/要件定義書 v1.2.pdf",
-    "engineering/meeting-minutes-2026-05-12.pdf",
-)
+READY_DPI = 200
+"""Of the images that baselines get."""
+IMAGES = (".jpg", ".png", ".tif")
+_DIFFERENT_PAGES = 120
+"""More pages than these repeat them, each time on paper of another size."""
+_QUALITY_PAPERS = (*papers.OFFICE, papers.NEWSLETTER)
 
 
-def scanned_pdf(path: Path) -> int:
-    """Writes the sample's upright scans as one PDF without any text layer; returns its pages."""
-    images = _scans()
-    images[0].save(path, "PDF", save_all=True, append_images=images[1:], resolution=SCAN_DPI)
-    return len(images)
+class Page(NamedTuple):
+    """An image file, how bad it is, and what it says."""
+
+    image: Path
+    level: str
+    text: str
 
 
-def _scans() -> list[Image.Image]:
-    images = []
-    for name, pages in _SCANNED:
-        with pikepdf.open(_SAMPLE / name) as pdf:
-            for page in pages:
-                (found,) = pdf.pages[page].get_images().values()
-                images.append(pikepdf.PdfImage(cast("pikepdf.Stream", found)).as_pil_image())
-    for name in _PHOTOGRAPHED:
-        with Image.open(_SAMPLE / name) as opened:
-            images.extend(frame.copy() for frame in ImageSequence.Iterator(opened))
-    return images
+def degraded_pages(folder: Path, a_level: int) -> list[Page]:
+    """Papers of every kind as they come out of a good scanner, a poor one and a fax machine."""
+    paper.register_fonts()
+    pages = []
+    for name, level in scanner.LEVELS.items():
+        (folder / name).mkdir(parents=True)
+        for number in range(a_level):
+            printed = papers.print_papers([_QUALITY_PAPERS[number % len(_QUALITY_PAPERS)]], seed=number)
+            path = folder / name / f"{number:03d}{level.suffix}"
+            path.write_bytes(scanner.scan(scanner.render(printed.pdf, 0, level.dpi), level, seed=number))
+            pages.append(Page(path, name, printed.texts[0]))
+    return pages
+
+
+def given_pages(folder: Path) -> list[Page]:
+    """Those of a folder with `gt/NAME.txt` and, in any other folder (its name is the level), images NAME.*."""
+    return [
+        Page(image, level.name, (folder / "gt" / f"{image.stem}.txt").read_text(encoding="utf-8"))
+        for level in sorted(folder.iterdir())
+        if level.is_dir()
+        for image in sorted(level.iterdir())
+        if image.suffix in IMAGES
+    ]
+
+
+def scanned_pdf(path: Path, pages: int, level: scanner.Level = scanner.OFFICE) -> None:
+    """Office scans of A4 papers as one PDF without any text."""
+    _scans_to_pdf(path, pages, papers.OFFICE, level, photographs=False)
+
+
+def scan_of_all_shapes(path: Path, pages: int) -> None:
+    """A4, A3, across, cards, long receipts, columns, and a photograph in colour now and then."""
+    _scans_to_pdf(path, pages, papers.SHAPES, scanner.OFFICE._replace(dpi=READY_DPI), photographs=True)
+
+
+def _scans_to_pdf(
+    path: Path, pages: int, kinds: Sequence[papers.Kind], level: scanner.Level, *, photographs: bool
+) -> None:
+    """Every image is embedded as it is."""
+    paper.register_fonts()
+    canvas = Canvas(str(path), invariant=1)
+    made: list[tuple[ImageReader, tuple[float, float]]] = []
+    for number in range(pages):
+        if number < _DIFFERENT_PAGES:
+            kind = kinds[number % len(kinds)]
+            gray = scanner.render(papers.print_papers([kind], seed=number).pdf, 0, level.dpi)
+            if photographs and number % (len(kinds) + 1) == 0:
+                image = camera.jpeg(camera.photograph(gray, seed=number))
+            else:
+                image = scanner.scan(gray, level, seed=number)
+            made.append((ImageReader(BytesIO(image)), kind.size))
+        repeated, different = divmod(number, _DIFFERENT_PAGES)
+        reader, (width, height) = made[different]
+        enlarged = 1 + 0.03 * repeated
+        canvas.setPageSize((width * enlarged, height * enlarged))
+        canvas.drawImage(reader, 0, 0, width * enlarged, height * enlarged)
+        canvas.showPage()
+    canvas.save()
 
 
 def page_images(pdf: Path, folder: Path) -> list[Path]:
-    """The pages of a PDF as gray images at SCAN_DPI."""
+    """The pages of a PDF as gray images at READY_DPI."""
     folder.mkdir()
     paths = []
     with pdfium.PdfDocument(pdf) as document:
         for number, page in enumerate(document):
             path = folder / f"{number:03d}.pgm"
-            page.render(scale=SCAN_DPI / 72, grayscale=True).to_pil().save(path)
+            page.render(scale=READY_DPI / 72, grayscale=True).to_pil().save(path)
             paths.append(path)
     return paths
 
 
-def text_pdf(path: Path, pages: int) -> None:
-    """One born-digital PDF: the sample's pages, again and again."""
-    with pikepdf.new() as made:
-        sources = [pikepdf.open(_SAMPLE / name) for name in _BORN_DIGITAL]
-        made.pages.extend(islice(cycle(page for source in sources for page in source.pages), pages))
-        made.save(path)
-
-
-def one_page_pdfs(folder: Path, count: int) -> list[Path]:
-    """Born-digital PDFs of one page each; no two have the same bytes."""
+def born_digital(folder: Path, documents: int, pages: int) -> dict[Path, str]:
+    """PDFs of Japanese and English papers by path, each with its text."""
+    paper.register_fonts()
     folder.mkdir()
-    sources = [pikepdf.open(_SAMPLE / name) for name in _BORN_DIGITAL]
-    pages = islice(cycle(page for source in sources for page in source.pages), count)
-    paths = []
-    for number, page in enumerate(pages):
-        path = folder / f"document-{number:03d}.pdf"
-        with pikepdf.new() as made:
-            made.pages.append(page)
-            made.docinfo["/Title"] = f"Document {number}"
-            made.save(path)
-        paths.append(path)
-    return paths
-
-
-def first_pages(source: Path, path: Path, pages: int) -> None:
-    """A PDF of the first pages of another."""
-    with pikepdf.open(source) as opened, pikepdf.new() as made:
-        made.pages.extend(opened.pages[:pages])
-        made.save(path)
+    texts = {}
+    for number in range(documents):
+        kinds = Random(number).choices(papers.OFFICE, k=pages)
+        printed = papers.print_papers(kinds, seed=number)
+        path = folder / f"document-{number:04d}.pdf"
+        path.write_bytes(printed.pdf)
+        texts[path] = "\n".join(printed.texts)
+    return texts

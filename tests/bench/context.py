@@ -1,0 +1,86 @@
+"""What every question needs: where to put files, how much to measure, and how programs are called."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batchjob import layout
+from batchjob.adapters.clock import SystemClock
+from batchjob.adapters.folder import FolderStore
+from batchjob.cli.manifest import read_folder
+from batchjob.manifest.cut import Plan, freeze
+from batchjob.process.fingerprint import extraction_fingerprint
+from batchjob.settings import Settings
+from tests.bench.material import ROOT
+
+BATCHJOB = (sys.executable, "-m", "batchjob")
+BASELINES = ("-m", "tests.bench.baselines")
+_VENV = ROOT / ".venv-bench"
+"""Has what only the benchmark needs; `make setup-bench` installs it."""
+OTHERS = _VENV / "bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """`quick`: only to see that everything works; `pages`: a folder of images and true texts of one's own."""
+
+    scratch: Path
+    quick: bool = False
+    pages: Path | None = None
+
+    def size(self, usual: int, quick: int) -> int:
+        return quick if self.quick else usual
+
+    @property
+    def rounds(self) -> int | None:
+        return 1 if self.quick else None
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def has(package: str) -> bool:
+    """Whether a package that only the benchmark needs is installed."""
+    return any(_VENV.glob(f"lib/python*/site-packages/{package}"))
+
+
+def left_out(*packages: str) -> str:
+    """A sentence for the page on those that are not there; empty where all are."""
+    missing = [package for package in packages if not has(package)]
+    return (
+        f" **Left out, since `make setup-bench` did not install it: {', '.join(missing)}.**"
+        if missing
+        else ""
+    )
+
+
+def baseline(name: str, *files: Path, venv: bool = False) -> list[object]:
+    """The command line of a baseline; `venv`: it needs packages that only the benchmark has."""
+    return [OTHERS / "python" if venv else sys.executable, *BASELINES, name, *files]
+
+
+def extract(files: Sequence[Path]) -> list[object]:
+    return [*BATCHJOB, "extract", *files, "--json"]
+
+
+def objects(output: Path) -> list[dict[str, Any]]:
+    """The JSON objects, one a line, that a command printed."""
+    return [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+
+
+def frozen_run(folder: Path, work: Path) -> str:
+    """Plans a run of one shard over the documents in a folder, as `local` would, and returns its name."""
+    settings = Settings(work=str(work))
+    run_id = layout.new_run_id(SystemClock().now_ms())
+    plan = Plan(run_id, "local", settings.index, extraction_fingerprint(settings), 1)
+    freeze(plan, read_folder(folder, settings).rows, FolderStore(work))
+    return run_id
+
+
+def process(run_id: str, work: Path) -> list[object]:
+    return [*BATCHJOB, "process", run_id, "--shard", "0", "--work", work, "--json"]
