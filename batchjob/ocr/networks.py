@@ -14,46 +14,56 @@ RUNTIMES = ("openvino", "onnxruntime")
 
 
 class Network(Protocol):
-    characters: list[str]
-    """What the classes of its answer stand for, the first of them (blank) left out."""
-
     def __call__(self, values: Tensor) -> Tensor:
         """The network's only output for its only input; the answer is good until the next call."""
         ...
+
+
+class Classifier(Network, Protocol):
+    """Answers with a logarithm of probability, up to a constant, for each class: blank, then `characters`."""
+
+    characters: list[str]
 
 
 def find_runtime() -> str | None:
     return next((name for name in RUNTIMES if find_spec(name) is not None), None)
 
 
-def open_network(
-    model: Path, runtime: str | None = None, *, wanted: Callable[[str], bool] | None = None
-) -> Network:
-    """Compiles a model for one thread. Raises ImportError where no runtime is installed.
-
-    `wanted`: classes of other characters are left out of the answer, so that what is wanted takes their place.
-    """
-    runtime = runtime or find_runtime()
-    if runtime == "openvino":
-        return _OpenVinoNetwork(model, wanted)
-    if runtime == "onnxruntime":
-        return _OnnxNetwork(model, wanted)
+def open_network(model: Path, runtime: str | None = None) -> Network:
+    """Compiles a model for one thread. Raises ImportError where no runtime is installed."""
+    match runtime or find_runtime():
+        case "openvino":
+            return _OpenVinoNetwork(_read_openvino(model))
+        case "onnxruntime":
+            return _OnnxNetwork(model)
     raise ImportError(f"none of {', '.join(RUNTIMES)} is installed")
+
+
+def open_classifier(model: Path, wanted: Callable[[str], bool], runtime: str | None = None) -> Classifier:
+    """Compiles a recogniser that knows only the wanted ones of its characters, for one thread.
+
+    What is wanted takes the place of what is not. Raises ImportError where no runtime is installed.
+    """
+    match runtime or find_runtime():
+        case "openvino":
+            return _OpenVinoClassifier(model, wanted)
+        case "onnxruntime":
+            return _OnnxClassifier(model, wanted)
+    raise ImportError(f"none of {', '.join(RUNTIMES)} is installed")
+
+
+def _read_openvino(model: Path) -> Any:
+    import openvino
+
+    return openvino.Core().read_model(model)
 
 
 class _OpenVinoNetwork:
     """Computes in bfloat16 where the CPU has it, which OpenVINO finds out by itself."""
 
-    def __init__(self, model: Path, wanted: Callable[[str], bool] | None) -> None:
+    def __init__(self, network: Any) -> None:
         import openvino
 
-        core = openvino.Core()
-        network = core.read_model(model)
-        self.characters = _characters(network)
-        if wanted is not None:
-            kept = _kept(self.characters, wanted)
-            _keep_classes(network, len(self.characters) + 1, kept)
-            self.characters = [self.characters[index - 1] for index in kept[1:]]
         # Processes are the unit of parallel work here, so that pinned threads would meet on one CPU.
         options = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -61,7 +71,7 @@ class _OpenVinoNetwork:
             "NUM_STREAMS": 1,
             "ENABLE_CPU_PINNING": False,
         }
-        self._request = core.compile_model(network, "CPU", options).create_infer_request()
+        self._request = openvino.Core().compile_model(network, "CPU", options).create_infer_request()
 
     def __call__(self, values: Tensor) -> Tensor:
         self._request.infer([values])
@@ -69,13 +79,22 @@ class _OpenVinoNetwork:
         return answer
 
 
-def _characters(network: Any) -> list[str]:
-    path = ["framework", "character"]
-    return _classes(str(network.get_rt_info(path).value)) if network.has_rt_info(path) else []
+class _OpenVinoClassifier(_OpenVinoNetwork):
+    """Leaves out the weights of unwanted classes and the softmax over all: a sixth of the work."""
+
+    def __init__(self, model: Path, wanted: Callable[[str], bool]) -> None:
+        import openvino
+
+        network = _read_openvino(model)
+        characters = _classes(network.get_rt_info(["framework", "character"]).value)
+        kept = _kept(characters, wanted)
+        self.characters = [characters[index - 1] for index in kept[1:]]
+        _keep_classes(network, len(characters) + 1, kept)
+        softmax = network.get_results()[0].input_value(0).get_node()
+        super().__init__(openvino.Model([softmax.input_value(0)], network.get_parameters()))
 
 
 def _keep_classes(network: Any, classes: int, kept: list[int]) -> None:
-    """Cuts the last layer's weights, which is a tenth of the work, instead of the answer."""
     from openvino import opset13
 
     for constant in network.get_ordered_ops():
@@ -87,7 +106,7 @@ def _keep_classes(network: Any, classes: int, kept: list[int]) -> None:
 
 
 class _OnnxNetwork:
-    def __init__(self, model: Path, wanted: Callable[[str], bool] | None) -> None:
+    def __init__(self, model: Path) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -96,23 +115,27 @@ class _OnnxNetwork:
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
-        metadata = self._session.get_modelmeta().custom_metadata_map
-        self.characters = _classes(metadata.get("character", ""))
-        self._kept = _kept(self.characters, wanted) if wanted else None
-        if self._kept:
-            self.characters = [self.characters[index - 1] for index in self._kept[1:]]
 
     def __call__(self, values: Tensor) -> Tensor:
         answer: Tensor = self._session.run(None, {self._input: values})[0]
-        if self._kept:
-            answer = answer[..., self._kept]
-            answer /= answer.sum(axis=-1, keepdims=True)
         return answer
 
 
-def _classes(listed: str) -> list[str]:
+class _OnnxClassifier(_OnnxNetwork):
+    def __init__(self, model: Path, wanted: Callable[[str], bool]) -> None:
+        super().__init__(model)
+        characters = _classes(self._session.get_modelmeta().custom_metadata_map["character"])
+        self._kept = _kept(characters, wanted)
+        self.characters = [characters[index - 1] for index in self._kept[1:]]
+
+    def __call__(self, values: Tensor) -> Tensor:
+        probabilities = super().__call__(values)[..., self._kept]
+        return np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
+
+
+def _classes(listed: Any) -> list[str]:
     """A recogniser's classes after the blank: the characters that its model file lists, and the space."""
-    return [*listed.splitlines(), " "] if listed else []
+    return [*str(listed).splitlines(), " "]
 
 
 def _kept(characters: list[str], wanted: Callable[[str], bool]) -> list[int]:

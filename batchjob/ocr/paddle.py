@@ -1,7 +1,6 @@
 """The paddle engine: PP-OCRv6's packaged small models; runs in the OCR child."""
 
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -10,7 +9,7 @@ from PIL import Image
 from batchjob.ocr import models, ppocr
 from batchjob.ocr.engine import OcrError, OcrLine, OcrPage
 from batchjob.ocr.lookalikes import restore
-from batchjob.ocr.networks import open_network
+from batchjob.ocr.networks import open_classifier, open_network
 from batchjob.ocr.prepare import even
 from batchjob.ocr.reading_order import Line, as_text, in_order
 
@@ -23,61 +22,61 @@ _WIDE = 3.0
 """Boxes this many times wider than high show how the page is tilted."""
 
 
-class _Found(NamedTuple):
-    page: ppocr.Gray
-    boxes: list[ppocr.Corners]
-
-
 class PaddleEngine:
     name = "paddle"
 
     def __init__(self, runtime: str | None = None) -> None:
         cv2.setNumThreads(1)
         self._detection = open_network(models.model(models.DETECTION), runtime)
-        self._recognition = open_network(
-            models.model(models.RECOGNITION), runtime, wanted=is_in_japanese_print
-        )
+        self._recognition = open_classifier(models.model(models.RECOGNITION), is_in_japanese_print, runtime)
 
     def recognise(self, image: Path, dpi: int) -> OcrPage:
         """Reads the page; one that lies on its side or head is turned first."""
         try:
             with Image.open(image) as opened:
                 gray = np.asarray(even(opened.convert("L")))
-            page, boxes = self._upright(self._find(gray, dpi), dpi)
-            reader = ppocr.Reader(self._recognition)
-            lines = [(box, reader.read(ppocr.cut(page, box))) for box in boxes]
+            boxes, readings = self._read(gray, dpi)
         except (OSError, ValueError, RuntimeError, cv2.error) as error:
             raise OcrError(f"the paddle engine failed: {' '.join(str(error).split())[:300]}") from None
-        return page_of(lines, tilt(boxes))
+        return page_of(list(zip(boxes, readings, strict=True)), tilt(boxes))
 
-    def _find(self, page: ppocr.Gray, dpi: int) -> _Found:
-        return _Found(page, ppocr.find_lines(self._detection, page, dpi))
-
-    def _upright(self, found: _Found, dpi: int) -> _Found:
-        """The page turned by quarters so that its lines can be read; as it is where none is better."""
-        page, boxes = found
-        longest = sorted(boxes, key=lambda box: -max(ppocr.size_of(box)))[:_PROBES]
-        pictures = [ppocr.cut(page, box) for box in longest]
-        tall = sum(height > 1.5 * width for width, height in map(ppocr.size_of, longest))
-        score = self._mean_score(pictures)
-        if not pictures or (score >= _GOOD_SCORE and tall * 2 <= len(longest)):
-            return found
-        turned_score = self._mean_score([np.asarray(np.rot90(picture, 2)) for picture in pictures])
-        if tall * 2 > len(longest):
-            # Tall lines were cut lying on their left side. Vertical text gives little either way.
-            if max(score, turned_score) < _GOOD_SCORE:
-                return found
-            turns = 1 if score >= turned_score else 3
-        elif turned_score > score:
-            turns = 2
-        else:
-            return found
-        return self._find(np.ascontiguousarray(np.rot90(page, turns)), dpi)
-
-    def _mean_score(self, pictures: list[ppocr.Gray]) -> float:
+    def _read(self, page: ppocr.Gray, dpi: int) -> tuple[list[ppocr.Corners], list[ppocr.Reading]]:
+        boxes = ppocr.find_lines(self._detection, page, dpi)
         reader = ppocr.Reader(self._recognition)
-        scores = [reader.read(picture).score for picture in pictures]
-        return sum(scores) / len(scores) if scores else 0.0
+        longest = sorted(range(len(boxes)), key=lambda index: -max(ppocr.size_of(boxes[index])))[:_PROBES]
+        probes = {index: reader.read(ppocr.cut(page, boxes[index])) for index in longest}
+        turns = self._quarter_turns(page, [boxes[index] for index in longest], list(probes.values()))
+        if turns:
+            page = np.ascontiguousarray(np.rot90(page, turns))
+            boxes, probes = ppocr.find_lines(self._detection, page, dpi), {}
+            reader = ppocr.Reader(self._recognition)
+        readings = [
+            probes[index] if index in probes else reader.read(ppocr.cut(page, box))
+            for index, box in enumerate(boxes)
+        ]
+        return boxes, readings
+
+    def _quarter_turns(
+        self, page: ppocr.Gray, boxes: list[ppocr.Corners], readings: list[ppocr.Reading]
+    ) -> int:
+        """Quarter turns (against the clock) after which the page's lines can be read; 0 where none is better."""
+        tall = sum(height > 1.5 * width for width, height in map(ppocr.size_of, boxes))
+        on_its_side = tall * 2 > len(boxes)
+        score = _mean_score(readings)
+        if not boxes or (score >= _GOOD_SCORE and not on_its_side):
+            return 0
+        reader = ppocr.Reader(self._recognition)
+        turned = _mean_score([reader.read(np.asarray(np.rot90(ppocr.cut(page, box), 2))) for box in boxes])
+        if not on_its_side:
+            return 2 if turned > score else 0
+        # Tall lines were cut lying on their left side. Vertical text gives little either way.
+        if max(score, turned) < _GOOD_SCORE:
+            return 0
+        return 1 if score >= turned else 3
+
+
+def _mean_score(readings: list[ppocr.Reading]) -> float:
+    return sum(reading.score for reading in readings) / len(readings) if readings else 0.0
 
 
 def is_in_japanese_print(character: str) -> bool:

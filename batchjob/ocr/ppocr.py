@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from batchjob.ocr.networks import Network, Tensor
+from batchjob.ocr.networks import Classifier, Network, Tensor
 
 Gray = NDArray[np.uint8]
 Corners = NDArray[np.float32]
@@ -120,7 +120,7 @@ class Reader:
     expected, or unsure, is read once more at full width. The work grows with the width alone.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Classifier) -> None:
         self._network = network
         self._alphabet = ["", *network.characters]
         self._full_steps: deque[float] = deque(maxlen=_REMEMBERED)
@@ -157,15 +157,19 @@ def _padded(columns: int) -> int:
     return _up(columns, next(step for step, most in _WIDTH_STEPS if columns <= most))
 
 
-def decode(probabilities: Tensor, alphabet: list[str]) -> Reading:
-    """Greedy CTC decoding (Graves 2006): the best class of each step, repeats and blanks (class 0) left out."""
-    best = probabilities.argmax(axis=1)
+def decode(logarithms: Tensor, alphabet: list[str]) -> Reading:
+    """Greedy CTC decoding (Graves 2006): the best class of each step, repeats and blanks (class 0) left out.
+
+    `logarithms` of the classes' probabilities, up to a constant for each step.
+    """
+    best = logarithms.argmax(axis=1)
     kept = best != 0
     kept[1:] &= best[1:] != best[:-1]
     if not kept.any():
         return Reading("", 0.0)
-    score = float(probabilities[np.flatnonzero(kept), best[kept]].mean())
-    return Reading("".join(alphabet[index] for index in best[kept]), score)
+    chosen, characters = logarithms[kept], best[kept]
+    likelihood = np.exp(chosen - chosen.max(axis=1, keepdims=True)).sum(axis=1)
+    return Reading("".join(alphabet[index] for index in characters), float((1 / likelihood).mean()))
 
 
 def _up(value: int, step: int) -> int:
