@@ -34,7 +34,7 @@ _TALL = 1.5
 _HEIGHT = 48
 _WIDTH_STEPS = ((32, 384), (64, 960), (96, 10**9))
 """Widths are padded to multiples (step, up to which width): each new width costs memory, each column time."""
-_MARGIN = 16
+_MARGIN = 8
 _WIDEST = 3072
 _COLUMNS_PER_STEP = 8
 _STEPS, _LEAST_STEPS = 1.9, 1.3
