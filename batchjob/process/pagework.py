@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from batchjob.errors import FailureCategory, MachineError
+from batchjob.extract.detect import Kind
 from batchjob.extract.text import merge_ocr
 from batchjob.process.children import ChildEnd, ChildLimits, Ending, run_child
 from batchjob.process.groups import PAGES_PER_GROUP, DocumentFacts, PageGroup, failure_from
@@ -16,6 +17,8 @@ from batchjob.process.ocrpool import OcrPool
 from batchjob.records import Failure, PageMethod, PageText
 from batchjob.settings import Settings
 
+_FIRST_READER, _SECOND_READER = "batchjob.extract.child", "batchjob.extract.poppler"
+_POPPLER = ("pdfinfo", "pdftotext", "pdftoppm")
 THUMBNAIL = 0
 """Stands among the numbers of pages, which count from 1, for the thumbnail: one more item of work."""
 _LEAST_ROOM = 16 * 1024 * 1024
@@ -56,18 +59,28 @@ class GroupWork:
     def parse(self, pages: range, meanwhile: Callable[[], None]) -> None:
         """Reads those of `pages` that exist and starts OCR of their images; calls `meanwhile` now and then."""
         self._meanwhile = meanwhile
+        items = [*pages, THUMBNAIL] if pages.start == 1 else [*pages]
+        self._parse_by(_FIRST_READER, items)
+        refused = self._refused(items)
+        if refused and all(map(shutil.which, _POPPLER)):
+            self._ask_second_reader(refused)
+        elif refused:
+            self._whole = False  # with poppler here it may be read
+        if self._facts and len(pages) < PAGES_PER_GROUP and pages.stop <= self._facts.page_count:
+            self._whole = False  # cut by the limit on pages
+
+    def _parse_by(self, module: str, items: list[int]) -> None:
         deaths_before_facts = 0
 
         def attempt(wanted: list[int]) -> ChildEnd:
             nonlocal deaths_before_facts
-            end = self._run("batchjob.extract.child", self._parse_arguments(wanted), self._take_parsed)
+            end = self._run(module, self._parse_arguments(wanted), self._take_parsed)
             if self._facts is None and self._failure is None:
                 deaths_before_facts += 1
                 if deaths_before_facts == 2:
                     self._failure = _failure_of(end, "the document")
             return end
 
-        items = [*pages, THUMBNAIL] if pages.start == 1 else [*pages]
         for item, end in work_through(items, attempt, self._outstanding).items():
             if item == THUMBNAIL:
                 self._whole = False
@@ -77,8 +90,27 @@ class GroupWork:
                     "text": "",
                     "failure": _failure_of(end, f"page {item}"),
                 }
-        if self._facts and len(pages) < PAGES_PER_GROUP and pages.stop <= self._facts.page_count:
-            self._whole = False  # cut by the limit on pages
+
+    def _refused(self, items: list[int]) -> list[int]:
+        """The items of a PDF that PDFium cannot read, though it did not die of them."""
+        if self._facts is None or self._facts.mime_type != Kind.PDF:
+            return []
+        if self._failure is not None:
+            return items if self._failure.category is FailureCategory.CORRUPT else []
+        if not self._facts.page_count:
+            return items
+        return [number for number in items if "error" in self._pages.get(number, ())]
+
+    def _ask_second_reader(self, items: list[int]) -> None:
+        """Has poppler read what PDFium refuses; where it refuses too, the first reason stays."""
+        facts, failure, pages = self._facts, self._failure, self._pages
+        self._pages = {number: page for number, page in pages.items() if number not in items}
+        if failure or not pages:
+            self._facts = self._failure = None
+            self._thumbnail_tried = False
+        self._parse_by(_SECOND_READER, items)
+        if self._failure or self._facts is None:
+            self._facts, self._failure, self._pages = facts, failure, pages
 
     @property
     def page_count(self) -> int:
@@ -210,9 +242,10 @@ def work_through(
 
 def _page_text(number: int, parsed: Event, recognised: Event | None, engine: str) -> PageText:
     failure = _failure_in(parsed)
-    method, seconds = PageMethod(parsed["method"]), parsed.get("seconds", 0.0)
+    method, seconds, reader = PageMethod(parsed["method"]), parsed.get("seconds", 0.0), parsed.get("reader")
     if recognised is None:
-        return PageText(number, method, parsed["text"], seconds=seconds, error=failure)
+        return PageText(number, method, parsed["text"], reader, seconds=seconds, error=failure)
+    engine = f"{reader}+{engine}" if reader else engine
     seconds = round(seconds + recognised.get("seconds", 0.0), 4)
     failure = _failure_in(recognised)
     if failure is not None:
