@@ -37,7 +37,7 @@ class PaddleEngine:
         self._recognition = open_network(models.model(models.RECOGNITION), runtime)
         self._alphabet = ppocr.alphabet_of(self._recognition)
 
-    def recognise(self, image: Path, dpi: int) -> OcrPage:
+    def recognise(self, image: Path, dpi: int, doc_type: str | None = None) -> OcrPage:
         """Reads the page; one that lies on its side or head is turned first."""
         try:
             with Image.open(image) as opened:

@@ -40,13 +40,21 @@ class GroupWork:
     """
 
     def __init__(
-        self, path: Path, settings: Settings, scratch: Path, ocr: OcrPool, *, deadline: float
+        self,
+        path: Path,
+        settings: Settings,
+        scratch: Path,
+        ocr: OcrPool,
+        *,
+        deadline: float,
+        doc_type: str | None = None,
     ) -> None:
         self._path = path
         self._settings = settings
         self._folder = Path(tempfile.mkdtemp(prefix="pages-", dir=scratch))
         self._ocr = ocr
         self._deadline = deadline
+        self._doc_type = doc_type
         self._facts: DocumentFacts | None = None
         self._failure: Failure | None = None
         self._pages: dict[int, Event] = {}
@@ -213,7 +221,7 @@ class GroupWork:
         if "image" in event and number not in self._readings:
             # Named here: a parser that was taken over must not choose what is read and removed.
             image = self._folder / f"page-{number:06d}.pgm"
-            self._readings[number] = self._ocr.read(image, event["dpi"], self._deadline)
+            self._readings[number] = self._ocr.read(image, event["dpi"], self._deadline, self._doc_type)
 
 
 def work_through(

@@ -21,6 +21,7 @@ from batchjob.errors import (
 )
 from batchjob.ports import Clock, CreateOnce, Get, Opened
 from batchjob.process.cache import CacheStore, ContentCache, recall_content, remember_content
+from batchjob.process.doctypes import typed, typed_fingerprint
 from batchjob.process.document import (
     Observation,
     bulk_lines,
@@ -75,6 +76,7 @@ class Processed:
 def process_row(row: ManifestRow, around: Surroundings, scratch: Path, ocr: OcrPool) -> Processed:
     """Reconciles one row. A document's failure is data; raises only MachineError and the work store's errors."""
     started = time.monotonic()
+    row = typed(row, around.settings)
     if row.key.endswith("/"):
         return Processed(_outcome(row, FinalState.SKIPPED, message="a folder's placeholder, no document"))
     try:
@@ -106,7 +108,7 @@ def _process_open(
         return _failed(seen, failure, None, around)
     sha256 = recall_content(around.work, row.bucket, opened.meta)
     if sha256 is not None:
-        extraction = cached_extraction(around.settings, ContentCache(around.work, around.fingerprint, sha256))
+        extraction = cached_extraction(around.settings, _cache(row, around, sha256))
         if extraction is not None:
             return _finished(replace(seen, sha256=sha256), extraction, around, 0)
     return _read_and_extract(seen, opened, around, scratch, ocr)
@@ -124,10 +126,15 @@ def _read_and_extract(
         return _try_again(seen.row, error, around)
     seen = replace(seen, sha256=sha256)
     extraction = extract_file(
-        path, around.settings, scratch, ContentCache(around.work, around.fingerprint, sha256), ocr
+        path, around.settings, scratch, _cache(seen.row, around, sha256), ocr, seen.row.doc_type
     )
     remember_content(around.work, seen.row.bucket, seen.meta, sha256)
     return _finished(seen, extraction, around, opened.meta.size)
+
+
+def _cache(row: ManifestRow, around: Surroundings, sha256: str) -> ContentCache:
+    fingerprint = typed_fingerprint(around.fingerprint, row.doc_type, around.settings)
+    return ContentCache(around.work, fingerprint, sha256)
 
 
 def _download(opened: Opened, path: Path) -> str:
