@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from batchjob.errors import UsageError
@@ -14,6 +14,33 @@ MIB = 1024 * 1024
 PREFIX = "BATCHJOB_"
 NOT_SETTINGS = frozenset({"BATCHJOB_SUPERVISOR"})
 """Variables that `local` sets for its jobs."""
+
+
+_PAGE_MODES = frozenset({1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13})
+"""Tesseract's page segmentation modes that read text: 0 only finds the direction, 2 is not made."""
+
+
+def pairs(text: str) -> list[tuple[str, str]]:
+    """`a=b,c=d` as pairs. Raises ValueError."""
+    found = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        left, sign, right = (piece.strip() for piece in part.rpartition("="))
+        if not (left and sign and right):
+            raise ValueError(f"{part!r} is not of the form NAME=VALUE; several are joined by commas")
+        found.append((left, right))
+    return found
+
+
+def _check_pairs(text: str) -> str:
+    pairs(text)
+    return text
+
+
+def _check_page_modes(text: str) -> str:
+    for name, mode in pairs(text):
+        if not mode.isdecimal() or int(mode) not in _PAGE_MODES:
+            raise ValueError(f"{name}={mode}: Tesseract reads text in the modes {sorted(_PAGE_MODES)}")
+    return text
 
 
 class Settings(BaseSettings):
@@ -44,6 +71,11 @@ class Settings(BaseSettings):
     """Tesseract's language or script data, joined by `+`."""
     ocr_languages_vertical: str = "Japanese_vert"
     """Tried where horizontal reading gives little confidence; empty to leave it out."""
+    doc_types: Annotated[str, AfterValidator(_check_pairs)] = ""
+    """Types of documents by key, `PATTERN=TYPE` joined by commas, the first that fits; `*` also takes `/`.
+    The manifest's `doc_type` goes first."""
+    ocr_page_modes: Annotated[str, AfterValidator(_check_page_modes)] = ""
+    """Tesseract's page segmentation mode by type of document, `TYPE=MODE` joined by commas; 3 for all others."""
     ocr_dpi: Annotated[int, Field(ge=72, le=600)] = 200
     """Resolution at which pages are read, in dots per inch."""
     max_bytes: Annotated[int, Field(ge=1)] = 2048 * MIB

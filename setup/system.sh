@@ -28,6 +28,7 @@ need_python() {
 
 need_python
 if [ "$purpose" != opensearch ]; then
+    need poppler-utils command -v pdftoppm
     need tesseract-ocr command -v tesseract
     need tesseract-ocr-eng has_language eng
     need tesseract-ocr-jpn has_language jpn

@@ -1,5 +1,6 @@
 """Says what a file is by its first bytes, never by its name; the parse child asks this first."""
 
+import re
 from enum import StrEnum
 
 from batchjob.errors import FailureCategory
@@ -9,6 +10,9 @@ HEAD = 4096
 _PDF_HEADER_WITHIN = (
     1024  # ISO 32000-1, annex H.3.4.1: readers accept the header within the first 1,024 bytes
 )
+_LATE_PDF_HEADER = re.compile(rb"%PDF-[12]\.[0-9][\r\n]")
+"""PDFium takes no header so late, but the second reader does."""
+_UNKNOWN = ("application/octet-stream", "text/plain")
 
 
 class Kind(StrEnum):
@@ -72,7 +76,10 @@ def detect(head: bytes) -> Kind:
         return Kind.WEBP
     if head.startswith(b"BM") and head[6:10] == b"\x00\x00\x00\x00":
         return Kind.BMP
-    raise _not_read(head)
+    error = _not_read(head)
+    if error.mime_type in _UNKNOWN and _LATE_PDF_HEADER.search(head):
+        return Kind.PDF
+    raise error
 
 
 def _not_read(head: bytes) -> NotReadError:

@@ -1,12 +1,9 @@
 """Reads PDF pages in the parse child: the text layer, and gray images of the pages that need OCR."""
 
-import ctypes
 import math
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as c
@@ -14,12 +11,12 @@ import pypdfium2.raw as c
 from batchjob.errors import FailureCategory
 from batchjob.extract.decide import PageMeasure, count_characters, decide
 from batchjob.extract.detect import Kind, NotReadError
+from batchjob.extract.objects import INVISIBLE, annotation_types, bounds, page_objects
+from batchjob.extract.scan import ImageKeys, own_picture
 from batchjob.extract.text import clean, clean_line
 
 MAX_RENDERED = 40_000_000
 """Pixels of a rendered page; larger pages (A1 and up at 200 dpi) are rendered more coarsely."""
-_MAX_DEPTH = 8
-_INVISIBLE = 3  # ISO 32000-1, table 106: text rendering mode "neither fill nor stroke"
 _DRAWN_ANNOTATIONS = frozenset({c.FPDF_ANNOT_WIDGET, c.FPDF_ANNOT_FREETEXT})
 _OPEN_ERRORS = {
     c.FPDF_ERR_PASSWORD: (
@@ -30,10 +27,18 @@ _OPEN_ERRORS = {
 }
 
 
-def open_pdf(path: Path) -> pdfium.PdfDocument:
+class Pdf(pdfium.PdfDocument):  # type: ignore[misc] # the library has no types
+    """An open PDF, with what its file says of images."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.image_keys = ImageKeys(path)
+
+
+def open_pdf(path: Path) -> Pdf:
     """Opens a PDF, with the empty password where it is encrypted. Raises NotReadError."""
     try:
-        return pdfium.PdfDocument(path)
+        return Pdf(path)
     except pdfium.PdfiumError as error:
         unreadable = (FailureCategory.CORRUPT, "the PDF is damaged and cannot be opened, or has no pages")
         category, message = _OPEN_ERRORS.get(error.err_code, unreadable)
@@ -58,13 +63,13 @@ def _property(pdf: pdfium.PdfDocument, name: str) -> str | None:
         return None
 
 
-def read_page(pdf: pdfium.PdfDocument, number: int, out: Path, dpi: int) -> dict[str, object]:
+def read_page(pdf: Pdf, number: int, out: Path, dpi: int) -> dict[str, object]:
     """The event of page `number` (from 1); an image for OCR goes into `out`."""
     started = time.monotonic()
     event: dict[str, object] = {"event": "page", "page": number}
     try:
         with closing(_load(pdf, number - 1)) as page:
-            event |= _read(page, number, out, dpi)
+            event |= _read(page, pdf.image_keys, number, out, dpi)
     except (pdfium.PdfiumError, ValueError) as error:
         reason = str(error).rstrip(".")
         event |= {
@@ -78,24 +83,14 @@ def read_page(pdf: pdfium.PdfDocument, number: int, out: Path, dpi: int) -> dict
 def _load(pdf: pdfium.PdfDocument, index: int) -> pdfium.PdfPage:
     """A page, with what form fields and text boxes say drawn into it."""
     page = pdf.get_page(index)
-    if _has_drawn_annotations(page) and c.FPDFPage_Flatten(page, c.FLAT_NORMALDISPLAY) == c.FLATTEN_SUCCESS:
+    drawn = not _DRAWN_ANNOTATIONS.isdisjoint(annotation_types(page))
+    if drawn and c.FPDFPage_Flatten(page, c.FLAT_NORMALDISPLAY) == c.FLATTEN_SUCCESS:
         page.close()
         page = pdf.get_page(index)
     return page
 
 
-def _has_drawn_annotations(page: pdfium.PdfPage) -> bool:
-    for index in range(c.FPDFPage_GetAnnotCount(page)):
-        annotation = c.FPDFPage_GetAnnot(page, index)
-        if annotation:
-            subtype = c.FPDFAnnot_GetSubtype(annotation)
-            c.FPDFPage_CloseAnnot(annotation)
-            if subtype in _DRAWN_ANNOTATIONS:
-                return True
-    return False
-
-
-def _read(page: pdfium.PdfPage, number: int, out: Path, dpi: int) -> dict[str, object]:
+def _read(page: pdfium.PdfPage, keys: ImageKeys, number: int, out: Path, dpi: int) -> dict[str, object]:
     with closing(page.get_textpage()) as textpage:
         layer = textpage.get_text_range()
     reading = decide(measure(page, layer))
@@ -106,14 +101,8 @@ def _read(page: pdfium.PdfPage, number: int, out: Path, dpi: int) -> dict[str, o
     if reading.ocr:
         if reading.layer:
             _hide_text(page)
-        name = f"page-{number:06d}.pgm"
-        resolution = render_gray(page, out / name, dpi)
-        if resolution is not None:
-            event |= {"image": name, "dpi": resolution}
-        elif not reading.layer:
-            event |= {"method": "blank"}
-        else:
-            event |= {"method": "text"}
+        picture = _picture(page, keys, number, out, dpi)
+        event |= picture or {"method": "text" if reading.layer else "blank"}
     return event
 
 
@@ -126,14 +115,14 @@ def measure(page: pdfium.PdfPage, layer: str) -> PageMeasure:
     page_area = max((right - left) * (top - bottom), 1e-6)
     text_objects = invisible = paths = 0
     pictures = 0.0
-    for raw, kind, matrix in _objects(page):
+    for raw, kind, matrix in page_objects(page):
         if kind == c.FPDF_PAGEOBJ_TEXT:
             text_objects += 1
-            invisible += c.FPDFTextObj_GetTextRenderMode(raw) == _INVISIBLE
+            invisible += c.FPDFTextObj_GetTextRenderMode(raw) == INVISIBLE
         elif kind == c.FPDF_PAGEOBJ_PATH:
             paths += 1
         elif kind == c.FPDF_PAGEOBJ_IMAGE:
-            l, b, r, t = _bounds(raw, matrix)  # noqa: E741 - as PDF names them
+            l, b, r, t = bounds(raw, matrix)  # noqa: E741 - as PDF names them
             pictures += max(min(r, right) - max(l, left), 0) * max(min(t, top) - max(b, bottom), 0)
     return PageMeasure(
         characters, controls, odd, readable, text_objects, invisible, min(pictures / page_area, 1.0), paths
@@ -142,77 +131,37 @@ def measure(page: pdfium.PdfPage, layer: str) -> PageMeasure:
 
 def _hide_text(page: pdfium.PdfPage) -> None:
     """Leaves only pictures and lines to be drawn, so that OCR cannot repeat the text layer."""
-    for raw, kind, _ in _objects(page):
+    for raw, kind, _ in page_objects(page):
         if kind == c.FPDF_PAGEOBJ_TEXT:
-            c.FPDFTextObj_SetTextRenderMode(raw, _INVISIBLE)
+            c.FPDFTextObj_SetTextRenderMode(raw, INVISIBLE)
 
 
-class _Matrix(NamedTuple):
-    a: float
-    b: float
-    c: float
-    d: float
-    e: float
-    f: float
+def _picture(
+    page: pdfium.PdfPage, keys: ImageKeys, number: int, out: Path, dpi: int
+) -> dict[str, object] | None:
+    """Writes the page's picture for OCR and says what it is; None, and nothing written, where all is one shade.
 
-    def then(self, outer: "_Matrix") -> "_Matrix":
-        """ISO 32000-1, 8.3.4: the inner transformation first."""
-        return _Matrix(
-            self.a * outer.a + self.b * outer.c,
-            self.a * outer.b + self.b * outer.d,
-            self.c * outer.a + self.d * outer.c,
-            self.c * outer.b + self.d * outer.d,
-            self.e * outer.a + self.f * outer.c + outer.e,
-            self.e * outer.b + self.f * outer.d + outer.f,
-        )
-
-    def apply(self, x: float, y: float) -> tuple[float, float]:
-        return self.a * x + self.c * y + self.e, self.b * x + self.d * y + self.f
-
-
-_IDENTITY = _Matrix(1, 0, 0, 1, 0, 0)
-
-
-def _objects(page: pdfium.PdfPage) -> Iterator[tuple[Any, int, _Matrix]]:
-    """Every object with its type and the matrix of the forms around it; PDFium's raw calls are quicker."""
-    yield from _objects_in(page, c.FPDFPage_CountObjects, c.FPDFPage_GetObject, _IDENTITY, 0)
-
-
-def _objects_in(
-    parent: Any, count: Any, get: Any, matrix: _Matrix, depth: int
-) -> Iterator[tuple[Any, int, _Matrix]]:
-    get_type = c.FPDFPageObj_GetType
-    for index in range(count(parent)):
-        raw = get(parent, index)
-        kind = get_type(raw)
-        yield raw, kind, matrix
-        if kind == c.FPDF_PAGEOBJ_FORM and depth < _MAX_DEPTH:
-            values = c.FS_MATRIX()
-            c.FPDFPageObj_GetMatrix(raw, values)
-            inner = _Matrix(values.a, values.b, values.c, values.d, values.e, values.f).then(matrix)
-            yield from _objects_in(raw, c.FPDFFormObj_CountObjects, c.FPDFFormObj_GetObject, inner, depth + 1)
-
-
-def _bounds(raw: Any, matrix: _Matrix) -> tuple[float, float, float, float]:
-    l, b, r, t = (ctypes.c_float() for _ in range(4))  # noqa: E741
-    if not c.FPDFPageObj_GetBounds(raw, l, b, r, t):
-        return 0.0, 0.0, 0.0, 0.0
-    corners = [matrix.apply(x, y) for x in (l.value, r.value) for y in (b.value, t.value)]
-    xs, ys = zip(*corners, strict=True)
-    return min(xs), min(ys), max(xs), max(ys)
-
-
-def render_gray(page: pdfium.PdfPage, path: Path, dpi: int) -> int | None:
-    """Writes the page as a binary PGM and returns its resolution, which is lower where the page is huge.
-
-    None, and nothing written, where the whole page has one shade.
+    Its resolution is lower than `dpi` where the page is huge.
     """
     width, height = page.get_size()
     scale = min(dpi / 72, math.sqrt(MAX_RENDERED / max(width * height, 1)))
+    name = f"page-{number:06d}.pgm"
+    own = own_picture(page, keys, (math.ceil(width * scale), math.ceil(height * scale)))
+    if own is not None:
+        if len(set(own.getextrema())) == 1:
+            return None
+        own.save(out / name)
+    elif not _render_gray(page, out / name, scale):
+        return None
+    return {"image": name, "dpi": max(round(scale * 72), 1)}
+
+
+def _render_gray(page: pdfium.PdfPage, path: Path, scale: float) -> bool:
+    """Writes the page as a binary PGM; whether it has more than one shade, else nothing is written."""
     with closing(page.render(scale=scale, grayscale=True)) as bitmap:
         rows = memoryview(bitmap.buffer).cast("B")
         if not bytes(rows).strip(bytes(rows[:1])):
-            return None
+            return False
         with path.open("wb") as file:
             file.write(b"P5\n%d %d\n255\n" % (bitmap.width, bitmap.height))
             if bitmap.stride == bitmap.width:
@@ -220,7 +169,7 @@ def render_gray(page: pdfium.PdfPage, path: Path, dpi: int) -> int | None:
             else:
                 for start in range(0, bitmap.stride * bitmap.height, bitmap.stride):
                     file.write(rows[start : start + bitmap.width])
-    return max(round(scale * 72), 1)
+    return True
 
 
 def thumbnail(pdf: pdfium.PdfDocument) -> bytes | None:

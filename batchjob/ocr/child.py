@@ -1,7 +1,8 @@
 """The OCR child: gets images of pages, nothing else of a document, and sends back their text (invariant 11).
 
-Started by process/ocrpool.py with `engine`, `languages` and `vertical`; sends `ready`, then answers each line
-on its standard input (`id`, `image`: a path, `dpi`) with one `page` event of the same `id`.
+Started by process/ocrpool.py with `engine`, `languages`, `vertical` and `page_modes`; sends `ready`, then
+answers each line on its standard input (`id`, `image`: a path, `dpi`, `doc_type`) with one `page` event of the
+same `id`.
 """
 
 import json
@@ -20,7 +21,7 @@ def read(engine: OcrEngine, page: dict[str, Any]) -> dict[str, object]:
     started = time.monotonic()
     event: dict[str, object] = {"event": "page", "id": page["id"]}
     try:
-        found = engine.recognise(Path(page["image"]), page["dpi"])
+        found = engine.recognise(Path(page["image"]), page["dpi"], page["doc_type"])
     except OcrError as error:
         event["error"] = {"category": FailureCategory.CRASHED, "message": str(error)}
     else:
@@ -34,7 +35,9 @@ def read(engine: OcrEngine, page: dict[str, Any]) -> dict[str, object]:
 
 def main() -> None:
     arguments = sandbox.enter(starts_programs=sandbox.arguments()["engine"] == "tesseract")
-    engine = open_engine(arguments["engine"], arguments["languages"], arguments["vertical"])
+    engine = open_engine(
+        arguments["engine"], arguments["languages"], arguments["vertical"], arguments["page_modes"]
+    )
     sandbox.emit({"event": "ready"})
     for line in sys.stdin.buffer:
         sandbox.emit(read(engine, json.loads(line)))

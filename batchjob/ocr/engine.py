@@ -1,5 +1,6 @@
 """What an OCR engine is; the OCR child drives one through this, whichever it is."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -26,12 +27,14 @@ class OcrError(Exception):
 class OcrEngine(Protocol):
     name: str
 
-    def recognise(self, image: Path, dpi: int) -> OcrPage:
-        """Reads a gray image of one page. Raises OcrError."""
+    def recognise(self, image: Path, dpi: int, doc_type: str | None = None) -> OcrPage:
+        """Reads a gray image of one page of a document of that type. Raises OcrError."""
         ...
 
 
-def open_engine(name: str, languages: str, vertical: str) -> OcrEngine:
+def open_engine(
+    name: str, languages: str, vertical: str, page_modes: Mapping[str, int] | None = None
+) -> OcrEngine:
     """The engine of that name; engines are imported only when asked for, since each has a heavy library."""
     if name == "paddle":
         from batchjob.ocr.paddle import PaddleEngine
@@ -40,5 +43,5 @@ def open_engine(name: str, languages: str, vertical: str) -> OcrEngine:
     if name == "tesseract":
         from batchjob.ocr.tesseract import TesseractEngine
 
-        return TesseractEngine(languages, vertical)
+        return TesseractEngine(languages, vertical, page_modes or {})
     raise ValueError(f"no OCR engine {name!r}")

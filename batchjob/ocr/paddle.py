@@ -30,7 +30,7 @@ class PaddleEngine:
         self._detection = open_network(models.model(models.DETECTION), runtime)
         self._recognition = open_classifier(models.model(models.RECOGNITION), is_in_japanese_print, runtime)
 
-    def recognise(self, image: Path, dpi: int) -> OcrPage:
+    def recognise(self, image: Path, dpi: int, doc_type: str | None = None) -> OcrPage:
         """Reads the page; one that lies on its side or head is turned first."""
         try:
             with Image.open(image) as opened:

@@ -2,6 +2,7 @@
 
 import shlex
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,31 +17,36 @@ GOOD_CONFIDENCE = 60.0
 """Below it a page is perhaps turned or written vertically: upright pages gave 72–92, others 12–33."""
 _WORTH_COMPARING = 0.4
 """A reading with less than this share of the longest reading's characters has missed most of the page."""
-_HORIZONTAL, _VERTICAL = 3, 5  # page segmentation modes: automatic; one block of vertical text
+_AUTOMATIC, _VERTICAL = 3, 5  # page segmentation modes: automatic; one block of vertical text
 
 
 class TesseractEngine:
-    """`languages` and `vertical` are names of Tesseract's data joined by `+`; `vertical` may be empty."""
+    """`languages` and `vertical` are names of Tesseract's data joined by `+`; `vertical` may be empty.
+
+    `page_modes`: page segmentation modes for types of documents, the automatic one for others.
+    """
 
     name = "tesseract"
 
-    def __init__(self, languages: str, vertical: str) -> None:
+    def __init__(self, languages: str, vertical: str, page_modes: Mapping[str, int]) -> None:
         self._languages = languages
         self._vertical = vertical
+        self._page_modes = page_modes
 
-    def recognise(self, image: Path, dpi: int) -> OcrPage:
+    def recognise(self, image: Path, dpi: int, doc_type: str | None = None) -> OcrPage:
         """Reads the page upright; where that gives little confidence, turned and vertically as well."""
         with Image.open(image) as opened:
             page = prepare(opened.convert("L"))
         page.save(image)
-        best = self._read(image, dpi, self._languages, _HORIZONTAL)
+        mode = self._page_modes.get(doc_type or "", _AUTOMATIC)
+        best = self._read(image, dpi, self._languages, mode)
         if best.confidence >= GOOD_CONFIDENCE:
             return best
         readings = [best]
         angle = _turned_by(image, dpi)
         if angle:
             page.rotate(-angle, expand=True).save(image)
-            readings.append(self._read(image, dpi, self._languages, _HORIZONTAL))
+            readings.append(self._read(image, dpi, self._languages, mode))
         if self._vertical and _best(readings).confidence < GOOD_CONFIDENCE:
             readings.append(self._read(image, dpi, self._vertical, _VERTICAL))
         return _best(readings)

@@ -20,7 +20,12 @@ __all__ = ["GroupCache", "NoCache", "cached_extraction", "extract_file"]
 
 
 def extract_file(
-    path: Path, settings: Settings, scratch: Path, groups: GroupCache, readers: Readers
+    path: Path,
+    settings: Settings,
+    scratch: Path,
+    groups: GroupCache,
+    readers: Readers,
+    doc_type: str | None = None,
 ) -> Extraction:
     """What the document at `path` says. Whatever is wrong with it comes back as data, never as an exception.
 
@@ -39,7 +44,7 @@ def extract_file(
         deadline = time.monotonic() + settings.document_seconds
 
         def begin(pages: range, meanwhile: Callable[[], None]) -> GroupWork:
-            work = GroupWork(document, settings, Path(folder), readers, deadline=deadline)
+            work = GroupWork(document, settings, Path(folder), readers, deadline=deadline, doc_type=doc_type)
             try:
                 work.parse(pages, meanwhile)
             except BaseException:

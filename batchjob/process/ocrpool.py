@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from batchjob.errors import MachineError
 from batchjob.process.children import Child, ChildEnd, ChildLimits, Ending
+from batchjob.process.doctypes import page_modes
 from batchjob.process.launch import program
 from batchjob.settings import Settings
 
@@ -53,7 +54,9 @@ class OcrPool:
         """Whether enough images wait here to keep all children busy."""
         return self._images >= self._most_images and not self._closed
 
-    def read(self, image: Path, dpi: int, deadline: float) -> "Future[Event | ChildEnd]":
+    def read(
+        self, image: Path, dpi: int, deadline: float, doc_type: str | None = None
+    ) -> "Future[Event | ChildEnd]":
         """The OCR child's event for a page, or how the child ended where the page killed it twice.
 
         The image is removed then. `deadline` (time.monotonic) is that of its document. The future raises
@@ -61,7 +64,9 @@ class OcrPool:
         """
         with self._lock:
             self._images += 1
-        future = self._threads.submit(self._read, image, dpi, deadline)
+        future = self._threads.submit(
+            self._read, {"image": str(image), "dpi": dpi, "doc_type": doc_type}, deadline
+        )
         future.add_done_callback(lambda _: self._release(image))
         return future
 
@@ -71,7 +76,7 @@ class OcrPool:
         with self._lock:
             self._images -= 1
 
-    def _read(self, image: Path, dpi: int, deadline: float) -> Event | ChildEnd:
+    def _read(self, page: Event, deadline: float) -> Event | ChildEnd:
         end = ChildEnd(Ending.TIMEOUT, f"no time left of {self._settings.document_seconds:.0f} s")
         for _ in range(_TRIES):
             child, events = self._child()
@@ -79,7 +84,7 @@ class OcrPool:
             if seconds <= 0:
                 return end
             number = next(self._numbers)
-            child.ask({"id": number, "image": str(image), "dpi": dpi}, seconds)
+            child.ask({"id": number, **page}, seconds)
             ended = child.next_line()
             if ended is None and _is_answer(events, number):
                 answer = events.pop()
@@ -117,6 +122,7 @@ class OcrPool:
             "engine": self.engine,
             "languages": self._settings.ocr_languages,
             "vertical": self._settings.ocr_languages_vertical,
+            "page_modes": page_modes(self._settings),
         }
         with self._lock:
             if self._closed:

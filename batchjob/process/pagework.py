@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from batchjob.errors import FailureCategory, MachineError
+from batchjob.extract.detect import Kind
 from batchjob.extract.text import merge_ocr
 from batchjob.process.children import ChildEnd, ChildLimits, Ending, run_child
 from batchjob.process.groups import PAGES_PER_GROUP, DocumentFacts, PageGroup, failure_from
+from batchjob.process.launch import Launch, program
 from batchjob.process.readers import Readers
 from batchjob.records import Failure, PageMethod, PageText
 from batchjob.settings import Settings
 
+_SECOND_READER = program("batchjob.extract.poppler")
+_POPPLER = ("pdfinfo", "pdftotext", "pdftoppm")
 THUMBNAIL = 0
 """Stands among the numbers of pages, which count from 1, for the thumbnail: one more item of work."""
 _LEAST_ROOM = 16 * 1024 * 1024
@@ -37,7 +41,14 @@ class GroupWork:
     """
 
     def __init__(
-        self, path: Path, settings: Settings, scratch: Path, readers: Readers, *, deadline: float
+        self,
+        path: Path,
+        settings: Settings,
+        scratch: Path,
+        readers: Readers,
+        *,
+        deadline: float,
+        doc_type: str | None = None,
     ) -> None:
         self._path = path
         self._settings = settings
@@ -45,6 +56,7 @@ class GroupWork:
         self._parser = readers.parser
         self._ocr = readers.ocr
         self._deadline = deadline
+        self._doc_type = doc_type
         self._facts: DocumentFacts | None = None
         self._failure: Failure | None = None
         self._pages: dict[int, Event] = {}
@@ -57,18 +69,28 @@ class GroupWork:
     def parse(self, pages: range, meanwhile: Callable[[], None]) -> None:
         """Reads those of `pages` that exist and starts OCR of their images; calls `meanwhile` now and then."""
         self._meanwhile = meanwhile
+        items = [*pages, THUMBNAIL] if pages.start == 1 else [*pages]
+        self._parse_by(self._parser.launch, items)
+        refused = self._refused(items)
+        if refused and all(map(shutil.which, _POPPLER)):
+            self._ask_second_reader(refused)
+        elif refused:
+            self._whole = False  # with poppler here it may be read
+        if self._facts and len(pages) < PAGES_PER_GROUP and pages.stop <= self._facts.page_count:
+            self._whole = False  # cut by the limit on pages
+
+    def _parse_by(self, launch: Launch, items: list[int]) -> None:
         deaths_before_facts = 0
 
         def attempt(wanted: list[int]) -> ChildEnd:
             nonlocal deaths_before_facts
-            end = self._run(self._parse_arguments(wanted), self._take_parsed)
+            end = self._run(launch, self._parse_arguments(wanted), self._take_parsed)
             if self._facts is None and self._failure is None:
                 deaths_before_facts += 1
                 if deaths_before_facts == 2:
                     self._failure = _failure_of(end, "the document")
             return end
 
-        items = [*pages, THUMBNAIL] if pages.start == 1 else [*pages]
         for item, end in work_through(items, attempt, self._outstanding).items():
             if item == THUMBNAIL:
                 self._whole = False
@@ -78,8 +100,27 @@ class GroupWork:
                     "text": "",
                     "failure": _failure_of(end, f"page {item}"),
                 }
-        if self._facts and len(pages) < PAGES_PER_GROUP and pages.stop <= self._facts.page_count:
-            self._whole = False  # cut by the limit on pages
+
+    def _refused(self, items: list[int]) -> list[int]:
+        """The items of a PDF that PDFium cannot read, though it did not die of them."""
+        if self._facts is None or self._facts.mime_type != Kind.PDF:
+            return []
+        if self._failure is not None:
+            return items if self._failure.category is FailureCategory.CORRUPT else []
+        if not self._facts.page_count:
+            return items
+        return [number for number in items if "error" in self._pages.get(number, ())]
+
+    def _ask_second_reader(self, items: list[int]) -> None:
+        """Has poppler read what PDFium refuses; where it refuses too, the first reason stays."""
+        facts, failure, pages = self._facts, self._failure, self._pages
+        self._pages = {number: page for number, page in pages.items() if number not in items}
+        if failure or not pages:
+            self._facts = self._failure = None
+            self._thumbnail_tried = False
+        self._parse_by(_SECOND_READER, items)
+        if self._failure or self._facts is None:
+            self._facts, self._failure, self._pages = facts, failure, pages
 
     @property
     def page_count(self) -> int:
@@ -121,13 +162,13 @@ class GroupWork:
         self._meanwhile()
         return self._ocr.is_full() and not self.is_done()
 
-    def _run(self, arguments: Event, take: Callable[[Event], None]) -> ChildEnd:
+    def _run(self, launch: Launch, arguments: Event, take: Callable[[Event], None]) -> ChildEnd:
         settings, remaining = self._settings, self._deadline - time.monotonic()
         if remaining <= 0:
             return ChildEnd(Ending.TIMEOUT, f"no time left of {settings.document_seconds:.0f} s")
         limits = ChildLimits(remaining, settings.page_seconds, settings.child_memory, _CHILD_OUTPUT)
         end = run_child(
-            self._parser.launch,
+            launch,
             arguments,
             cwd=self._folder,
             limits=limits,
@@ -187,7 +228,7 @@ class GroupWork:
         if "image" in event and number not in self._readings:
             # Named here: a parser that was taken over must not choose what is read and removed.
             image = self._folder / f"page-{number:06d}.pgm"
-            self._readings[number] = self._ocr.read(image, event["dpi"], self._deadline)
+            self._readings[number] = self._ocr.read(image, event["dpi"], self._deadline, self._doc_type)
 
 
 def work_through(
@@ -216,9 +257,10 @@ def work_through(
 
 def _page_text(number: int, parsed: Event, recognised: Event | None, engine: str) -> PageText:
     failure = _failure_in(parsed)
-    method, seconds = PageMethod(parsed["method"]), parsed.get("seconds", 0.0)
+    method, seconds, reader = PageMethod(parsed["method"]), parsed.get("seconds", 0.0), parsed.get("reader")
     if recognised is None:
-        return PageText(number, method, parsed["text"], seconds=seconds, error=failure)
+        return PageText(number, method, parsed["text"], reader, seconds=seconds, error=failure)
+    engine = f"{reader}+{engine}" if reader else engine
     seconds = round(seconds + recognised.get("seconds", 0.0), 4)
     failure = _failure_in(recognised)
     if failure is not None:

@@ -21,6 +21,7 @@ from batchjob.errors import (
 from batchjob.ports import Clock, CreateOnce, Get
 from batchjob.process.ahead import Claim
 from batchjob.process.cache import CacheStore, ContentCache, recall_content, remember_content
+from batchjob.process.doctypes import typed, typed_fingerprint
 from batchjob.process.document import (
     Observation,
     bulk_lines,
@@ -79,6 +80,7 @@ def process_row(
 ) -> Processed:
     """Reconciles one row. A document's failure is data; raises only MachineError and the work store's errors."""
     started = time.monotonic()
+    row = typed(row, around.settings)
     if row.key.endswith("/"):
         return Processed(_outcome(row, FinalState.SKIPPED, message="a folder's placeholder, no document"))
     done = _reconcile(row, around, scratch, readers, claim)
@@ -112,8 +114,8 @@ def _reconcile(
             claim.wait(seen.meta.size)
             continue
         with claim.worker():
-            cache = ContentCache(around.work, around.fingerprint, sha256)
-            extraction = extract_file(path, around.settings, scratch, cache, readers)
+            cache = _cache(row, around, sha256)
+            extraction = extract_file(path, around.settings, scratch, cache, readers, row.doc_type)
         remember_content(around.work, row.bucket, seen.meta, sha256)
         return _finished(replace(seen, sha256=sha256), extraction, around, seen.meta.size)
     changing = f"{row.key!r} was another one at each of {LOOKS} looks; it comes back in another run"
@@ -143,10 +145,15 @@ def _without_reading(seen: Observation, around: Surroundings) -> Processed | Non
     sha256 = recall_content(around.work, seen.row.bucket, seen.meta)
     if sha256 is None:
         return None
-    extraction = cached_extraction(around.settings, ContentCache(around.work, around.fingerprint, sha256))
+    extraction = cached_extraction(around.settings, _cache(seen.row, around, sha256))
     if extraction is None:
         return None
     return _finished(replace(seen, sha256=sha256), extraction, around, 0)
+
+
+def _cache(row: ManifestRow, around: Surroundings, sha256: str) -> ContentCache:
+    fingerprint = typed_fingerprint(around.fingerprint, row.doc_type, around.settings)
+    return ContentCache(around.work, fingerprint, sha256)
 
 
 def _finished(seen: Observation, extraction: Extraction, around: Surroundings, bytes_read: int) -> Processed:

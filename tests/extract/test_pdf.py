@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pikepdf
 import pypdfium2
@@ -156,10 +156,16 @@ def test_form_fields_are_part_of_the_page(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("password", ["", "secret"])
-def test_passwords(password: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("revision", [2, 3, 4, 6])
+def test_passwords(revision: int, password: str, tmp_path: Path) -> None:
+    """RC4 with 40 and 128 bits, AES with 128 and 256 (ISO 32000-2, 7.6.4)."""
     path = pdf(tmp_path / "a.pdf", words(*BODY))
+    has_aes = revision >= 4
+    encryption = pikepdf.Encryption(
+        user=password, owner="owner", R=cast("Any", revision), aes=has_aes, metadata=has_aes
+    )
     with pikepdf.open(path, allow_overwriting_input=True) as document:
-        document.save(path, encryption=pikepdf.Encryption(user=password, owner="owner"))
+        document.save(path, encryption=encryption)
     found = read(path, tmp_path)
     if password:
         assert [(event["event"], event["category"]) for event in found] == [
@@ -167,6 +173,15 @@ def test_passwords(password: str, tmp_path: Path) -> None:
         ]
     else:
         assert found[1]["text"].split("\n") == list(BODY)
+
+
+def test_an_encrypted_scan_gives_its_own_image(tmp_path: Path) -> None:
+    path = pdf(tmp_path / "a.pdf", picture(printed("HELLO"), 0, 0, WIDTH, HEIGHT))
+    plain = one_page(path, tmp_path)
+    expected = (tmp_path / plain["image"]).read_bytes()
+    with pikepdf.open(path, allow_overwriting_input=True) as document:
+        document.save(path, encryption=pikepdf.Encryption(user="", owner="owner"))
+    assert (tmp_path / one_page(path, tmp_path)["image"]).read_bytes() == expected
 
 
 def test_a_damaged_file_and_a_damaged_page(tmp_path: Path) -> None:
