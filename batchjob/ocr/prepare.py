@@ -58,8 +58,8 @@ def even_light(gray: Image.Image) -> Image.Image:
 _SKEW_SHRINK = 4
 _STEPS = tuple(step * 0.5 for step in range(-6, 7))  # degrees
 _FINE_STEPS = tuple(step * 0.125 for step in range(-3, 4))
-_LEVEL = 0.5
-"""Degrees up to which turning gains nothing."""
+_LEVEL = 0.75
+"""Degrees up to which the engine copes, and turning blurs more than it gains."""
 
 
 def straighten(gray: Image.Image) -> Image.Image:

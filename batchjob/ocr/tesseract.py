@@ -1,5 +1,6 @@
 """The Tesseract engine, through pytesseract; runs in the OCR child."""
 
+import re
 import shlex
 from collections import defaultdict
 from collections.abc import Mapping
@@ -94,13 +95,18 @@ class _Word(NamedTuple):
     text: str
 
 
+_RULES = re.compile(r"(?<!\S)\|+(?!\S)")
+"""Words of strokes alone, as which the rules of a table are read."""
+
+
 def page_of(text: str, table: str) -> OcrPage:
     """Puts together Tesseract's plain text and its table of words (TSV, the format of tesseract(1))."""
+    text = _RULES.sub("", text)
     words = list(_words(table))
     by_line: dict[tuple[str, ...], list[_Word]] = defaultdict(list)
     for word in words:
         by_line[word.line].append(word)
-    printed = [line for line in text.replace("\f", "").splitlines() if line.strip()]
+    printed = [line.strip() for line in text.replace("\f", "").splitlines() if line.strip()]
     if len(printed) != len(by_line):
         printed = [" ".join(word.text for word in line) for line in by_line.values()]
     lines = tuple(
@@ -113,7 +119,7 @@ def _words(table: str) -> list[_Word]:
     words = []
     for row in table.splitlines()[1:]:
         cells = row.split("\t")
-        if len(cells) == 12 and cells[0] == "5" and cells[11].strip():
+        if len(cells) == 12 and cells[0] == "5" and cells[11].strip().strip("|"):
             words.append(_Word(tuple(cells[1:5]), max(float(cells[10]), 0.0), cells[11].strip()))
     return words
 

@@ -35,6 +35,12 @@ def test_lines_come_from_the_table_where_the_text_has_others() -> None:
     assert page_of("x\ny\nz", TABLE_HEAD + row(0, 90, "a") + row(0, 90, "b")).lines == (("a b", 90.0),)
 
 
+def test_rules_of_a_table_are_no_words() -> None:
+    table = TABLE_HEAD + row(0, 90, "||") + row(1, 90, "a|b") + row(1, 20, "|")
+    page = page_of("||\n\na|b |\n", table)
+    assert (page.text, page.confidence, page.lines) == ("a|b", 90.0, (("a|b", 90.0),))
+
+
 def test_an_empty_page() -> None:
     assert page_of("\f", TABLE_HEAD) == ("", 0.0, ())
 
