@@ -79,6 +79,7 @@ class _Zygote:
     def __init__(self, module: str, folder: Path) -> None:
         """Raises MachineError."""
         self._requests, theirs = socket.socketpair()
+        self._asking = threading.Lock()
         with theirs:
             command = [sys.executable, "-I", "-m", "batchjob.process.zygote", str(theirs.fileno()), module]
             self._process = subprocess.Popen(
@@ -112,7 +113,7 @@ class _Zygote:
         child = Forked(control, stdout, stderr)
         try:
             try:
-                socket.send_fds(self._requests, [b"."], [theirs.fileno(), stdout_there, stderr_there])
+                self._ask_for_child([theirs.fileno(), stdout_there, stderr_there])
             finally:
                 theirs.close()
                 os.close(stdout_there)
@@ -125,8 +126,16 @@ class _Zygote:
             raise
         return child
 
+    def _ask_for_child(self, descriptors: list[int]) -> None:
+        """One thread at a time: another one may find the zygote dead and close the socket."""
+        with self._asking:
+            if self._requests.fileno() < 0:
+                raise ConnectionResetError("the zygote was given up")
+            socket.send_fds(self._requests, [b"."], descriptors)
+
     def close(self) -> None:
-        self._requests.close()
+        with self._asking:
+            self._requests.close()
         try:
             self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
