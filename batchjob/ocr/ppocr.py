@@ -102,6 +102,12 @@ def size_of(box: Corners) -> tuple[float, float]:
     return float(max(sides[0], sides[2])), float(max(sides[1], sides[3]))
 
 
+def is_tall(box: Corners) -> bool:
+    """Whether it stands upright: a column, a tall glyph, or a line lying on its side."""
+    width, height = size_of(box)
+    return height >= _TALL * width
+
+
 def cut(page: Gray, box: Corners) -> Gray:
     """The level picture of a line; a tall one is laid on its side, as in training."""
     width, height = (max(int(side), 1) for side in size_of(box))
@@ -110,7 +116,7 @@ def cut(page: Gray, box: Corners) -> Gray:
     line = cv2.warpPerspective(
         page, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
-    return np.asarray(np.rot90(line) if height >= _TALL * width else line, np.uint8)
+    return np.asarray(np.rot90(line) if is_tall(box) else line, np.uint8)
 
 
 class Reader:
