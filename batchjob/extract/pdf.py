@@ -147,13 +147,18 @@ def _picture(
     scale = min(dpi / 72, math.sqrt(MAX_RENDERED / max(width * height, 1)))
     name = f"page-{number:06d}.pgm"
     own = own_picture(page, keys, (math.ceil(width * scale), math.ceil(height * scale)))
+    resolution = max(round(scale * 72), 1)
     if own is not None:
         if len(set(own.getextrema())) == 1:
             return None
         own.save(out / name)
     elif not _render_gray(page, out / name, scale):
         return None
-    return {"image": name, "dpi": max(round(scale * 72), 1)}
+    return {
+        "image": name,
+        "dpi": resolution,
+        "note": f"{'rendered' if own is None else 'own image'} at {resolution} dpi",
+    }
 
 
 def _render_gray(page: pdfium.PdfPage, path: Path, scale: float) -> bool:
