@@ -14,6 +14,7 @@ from batchjob.extract.detect import Kind, NotReadError
 from batchjob.extract.objects import INVISIBLE, annotation_types, bounds, page_objects
 from batchjob.extract.scan import ImageKeys, own_picture
 from batchjob.extract.text import clean, clean_line
+from batchjob.extract.vertical import in_reading_order
 
 MAX_RENDERED = 40_000_000
 """Pixels of a rendered page; larger pages (A1 and up at 200 dpi) are rendered more coarsely."""
@@ -92,7 +93,7 @@ def _load(pdf: pdfium.PdfDocument, index: int) -> pdfium.PdfPage:
 
 def _read(page: pdfium.PdfPage, keys: ImageKeys, number: int, out: Path, dpi: int) -> dict[str, object]:
     with closing(page.get_textpage()) as textpage:
-        layer = textpage.get_text_range()
+        layer = in_reading_order(textpage, textpage.get_text_range())
     reading = decide(measure(page, layer))
     event: dict[str, object] = {
         "method": _METHODS[reading],
