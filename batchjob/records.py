@@ -101,7 +101,11 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class PageText:
-    """One page's text; `page` counts from 1, `confidence` is 0–100 (None without OCR), `seconds` of wall time."""
+    """One page's text; `page` counts from 1, `confidence` is 0–100 (None without OCR), `seconds` of wall time.
+
+    `error` says what was lost, of a page that is `failed` or of one that was read in part; `note` what picture
+    OCR was given.
+    """
 
     page: int
     method: PageMethod
@@ -110,13 +114,14 @@ class PageText:
     confidence: float | None = None
     seconds: float = 0.0
     error: Failure | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
     """What a document says. `failure` is set where nothing could be read; `thumbnail` is a JPEG.
 
-    `status` is `ok`, `partial` (some page failed) or `failed`. `cache_hits` counts page groups.
+    `status` is `ok`, `partial` (something of a page was lost) or `failed`. `cache_hits` counts page groups.
     """
 
     mime_type: str
@@ -133,7 +138,7 @@ class Extraction:
     def status(self) -> Literal["ok", "partial", "failed"]:
         if self.failure is not None:
             return "failed"
-        return "partial" if any(page.method is PageMethod.FAILED for page in self.pages) else "ok"
+        return "partial" if any(page.error for page in self.pages) else "ok"
 
     @property
     def text(self) -> str:

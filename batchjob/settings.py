@@ -26,7 +26,9 @@ def pairs(text: str) -> list[tuple[str, str]]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         left, sign, right = (piece.strip() for piece in part.rpartition("="))
         if not (left and sign and right):
-            raise ValueError(f"{part!r} is not of the form NAME=VALUE; several are joined by commas")
+            raise ValueError(
+                f"{part!r} is not of the form PATTERN=TYPE or TYPE=MODE; several are joined by commas"
+            )
         found.append((left, right))
     return found
 

@@ -11,6 +11,7 @@ from batchjob.cli.output import print_json
 from batchjob.errors import ExitCode, UsageError
 from batchjob.ocr.installed import check as check_ocr
 from batchjob.process.capacity import capacity
+from batchjob.process.doctypes import type_of
 from batchjob.process.extraction import NoCache, extract_file
 from batchjob.process.readers import Readers
 from batchjob.process.scratch import scratch_folder
@@ -20,10 +21,13 @@ from batchjob.settings import load_settings
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--doc-type", help="Type of the documents; without it BATCHJOB_DOC_TYPES tells by the path.")
 @options.as_json
 @click.pass_context
-def extract(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
-    """Show the text that would be indexed for FILES; with --json one object a file, with every page's method.
+def extract(ctx: click.Context, files: tuple[Path, ...], doc_type: str | None, as_json: bool) -> None:
+    """Show the text that would be indexed for FILES, and how each page was read; with --json one object a file.
+
+    docs/extraction.md explains the decisions.
 
     Exits with 65 when a file could not be read.
     """
@@ -38,7 +42,8 @@ def extract(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
     workers = capacity(settings.workers).workers
     with scratch_folder(settings.scratch) as scratch, Readers(settings, workers, scratch) as readers:
         for path in files:
-            found = extract_file(path, settings, scratch, NoCache(), readers)
+            kind = doc_type or type_of(path.as_posix(), settings)
+            found = extract_file(path, settings, scratch, NoCache(), readers, kind)
             failed += found.status == "failed"
             _show(path, found, as_json)
     if failed:
@@ -56,10 +61,19 @@ def _show(path: Path, found: Extraction, as_json: bool) -> None:
     if found.failure:
         click.echo(f"{path}: {found.failure.category}: {found.failure.message}", err=True)
     for page in found.pages:
-        confidence = f", confidence {page.confidence:.0f}" if page.confidence is not None else ""
-        reason = f", {page.error.message}" if page.error else ""
-        click.echo(click.style(f"— page {page.page}: {page.method}{confidence}{reason}", dim=True), err=True)
+        click.echo(click.style(f"— page {page.page}: {_how(page)}", dim=True), err=True)
         click.echo(page.text)
+
+
+def _how(page: PageText) -> str:
+    """How a page was read, in words."""
+    words = [page.method.value, page.engine, page.note]
+    if page.confidence is not None:
+        words.append(f"confidence {page.confidence:.0f}")
+    words.append(f"{page.seconds:.2f} s")
+    if page.error:
+        words.append(f"{page.error.category}: {page.error.message}")
+    return ", ".join(filter(None, words))
 
 
 def _values(path: Path, found: Extraction) -> dict[str, Any]:
@@ -81,6 +95,7 @@ def _page(page: PageText) -> dict[str, Any]:
         "engine": page.engine,
         "confidence": page.confidence,
         "seconds": page.seconds,
+        "note": page.note,
         "text": page.text,
     }
     return values | ({"error": asdict(page.error)} if page.error else {})

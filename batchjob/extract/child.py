@@ -62,7 +62,7 @@ def _image_events(path: Path, kind: Kind, arguments: dict[str, Any]) -> Iterator
         described = image.describe(document, kind)
         yield described
         for number in arguments["pages"]:
-            if number <= image.page_count(document, kind):
+            if number <= described["page_count"]:
                 yield image.read_page(document, number, out, arguments["dpi"], arguments["max_pixels"])
     if arguments["thumbnail"]:
         yield _thumbnail_event(out, image.thumbnail(path, kind))

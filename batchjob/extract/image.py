@@ -4,8 +4,9 @@ import math
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from batchjob.errors import FailureCategory
 from batchjob.extract.detect import Kind, NotReadError
@@ -60,7 +61,7 @@ def open_image(path: Path, kind: Kind, max_pixels: int) -> Image.Image:
     return image
 
 
-def describe(image: Image.Image, kind: Kind) -> dict[str, object]:
+def describe(image: Image.Image, kind: Kind) -> dict[str, Any]:
     return {
         "event": "document",
         "mime_type": kind,
@@ -77,7 +78,18 @@ def page_count(image: Image.Image, kind: Kind) -> int:
     try:
         return int(getattr(image, "n_frames", 1))
     except DAMAGE:
-        return 1
+        return _frames_before_damage(image)
+
+
+def _frames_before_damage(image: Image.Image) -> int:
+    count = 1
+    try:
+        while True:
+            image.seek(count)
+            count += 1
+    except DAMAGE:
+        image.seek(0)
+    return count
 
 
 def read_page(image: Image.Image, number: int, out: Path, dpi: int, max_pixels: int) -> dict[str, object]:
@@ -94,12 +106,47 @@ def read_page(image: Image.Image, number: int, out: Path, dpi: int, max_pixels: 
         elif min(width, height) < _SMALLEST_SIDE:
             event |= {"method": "blank"}
         else:
-            gray, resolution = prepare(image, dpi)
-            event |= ocr_work(gray, number, out, resolution)
+            event |= _read_frame(image, number, out, dpi)
     except DAMAGE as error:
         raise_machine_failure(error)
         event |= _failed(FailureCategory.CORRUPT, f"the image is damaged ({_words(error)})")
     return event | {"seconds": round(time.monotonic() - started, 4)}
+
+
+def _read_frame(image: Image.Image, number: int, out: Path, dpi: int) -> dict[str, object]:
+    width, height = image.size
+    lost = None
+    try:
+        gray, resolution = prepare(image, dpi)
+    except OSError as error:
+        raise_machine_failure(error)
+        lost = _words(error)
+        gray, resolution = _prepare_what_is_there(image, number, dpi)
+    event = ocr_work(gray, number, out, resolution)
+    if lost and "image" not in event:
+        return _failed(FailureCategory.CORRUPT, f"the image is damaged ({lost})")
+    event["note"] = f"image of {width:,} x {height:,} pixels{_among(image)}, at {resolution} dpi"
+    if lost:
+        message = f"the image is damaged ({lost}); what could be decoded of it was read"
+        event["error"] = {"category": FailureCategory.CORRUPT, "message": message}
+    return event
+
+
+def _prepare_what_is_there(image: Image.Image, number: int, dpi: int) -> tuple[Image.Image, int]:
+    """The frame of a file that is cut off; what is missing has one shade."""
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        with Image.open(str(getattr(image, "filename", "")), formats=tuple(_FORMATS.values())) as again:
+            again.seek(number - 1)
+            return prepare(again, dpi)
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+def _among(image: Image.Image) -> str:
+    """That an animation has more frames than the one that is read."""
+    frames = 1 if image.format == _FORMATS[Kind.TIFF] else int(getattr(image, "n_frames", 1))
+    return f", the first of {frames} frames" if frames > 1 else ""
 
 
 def ocr_work(gray: Image.Image, number: int, out: Path, dpi: int) -> dict[str, object]:

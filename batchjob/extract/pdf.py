@@ -14,6 +14,7 @@ from batchjob.extract.detect import Kind, NotReadError
 from batchjob.extract.objects import INVISIBLE, annotation_types, bounds, page_objects
 from batchjob.extract.scan import ImageKeys, own_picture
 from batchjob.extract.text import clean, clean_line
+from batchjob.extract.vertical import in_reading_order
 
 MAX_RENDERED = 40_000_000
 """Pixels of a rendered page; larger pages (A1 and up at 200 dpi) are rendered more coarsely."""
@@ -92,7 +93,7 @@ def _load(pdf: pdfium.PdfDocument, index: int) -> pdfium.PdfPage:
 
 def _read(page: pdfium.PdfPage, keys: ImageKeys, number: int, out: Path, dpi: int) -> dict[str, object]:
     with closing(page.get_textpage()) as textpage:
-        layer = textpage.get_text_range()
+        layer = in_reading_order(textpage, textpage.get_text_range())
     reading = decide(measure(page, layer))
     event: dict[str, object] = {
         "method": _METHODS[reading],
@@ -147,13 +148,18 @@ def _picture(
     scale = min(dpi / 72, math.sqrt(MAX_RENDERED / max(width * height, 1)))
     name = f"page-{number:06d}.pgm"
     own = own_picture(page, keys, (math.ceil(width * scale), math.ceil(height * scale)))
+    resolution = max(round(scale * 72), 1)
     if own is not None:
         if len(set(own.getextrema())) == 1:
             return None
         own.save(out / name)
     elif not _render_gray(page, out / name, scale):
         return None
-    return {"image": name, "dpi": max(round(scale * 72), 1)}
+    return {
+        "image": name,
+        "dpi": resolution,
+        "note": f"{'rendered' if own is None else 'own image'} at {resolution} dpi",
+    }
 
 
 def _render_gray(page: pdfium.PdfPage, path: Path, scale: float) -> bool:

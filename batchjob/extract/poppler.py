@@ -117,7 +117,7 @@ def _for_ocr(path: Path, number: int, size: tuple[float, float], out: Path, dpi:
     with Image.open(picture) as image:
         work = ocr_work(image.convert("L"), number, out, resolution)
     picture.unlink()
-    return {"method": "ocr"} | work
+    return {"method": "ocr", "note": f"rendered at {resolution} dpi"} | work
 
 
 def _resolution(size: tuple[float, float], dpi: int) -> int:

@@ -261,8 +261,8 @@ def _page_text(number: int, parsed: Event, recognised: Event | None, engine: str
     if recognised is None:
         return PageText(number, method, parsed["text"], reader, seconds=seconds, error=failure)
     engine = f"{reader}+{engine}" if reader else engine
-    seconds = round(seconds + recognised.get("seconds", 0.0), 4)
-    failure = _failure_in(recognised)
+    seconds, note = round(seconds + recognised.get("seconds", 0.0), 4), parsed.get("note")
+    lost, failure = failure, _failure_in(recognised)
     if failure is not None:
         if method is PageMethod.BOTH:  # the text layer stays; the loss is told
             return PageText(number, PageMethod.TEXT, parsed["text"], engine, seconds=seconds, error=failure)
@@ -270,7 +270,7 @@ def _page_text(number: int, parsed: Event, recognised: Event | None, engine: str
     text = recognised["text"]
     if method is PageMethod.BOTH:
         text = merge_ocr(parsed["text"], recognised["lines"])
-    return PageText(number, method, text, engine, recognised["confidence"], seconds)
+    return PageText(number, method, text, engine, recognised["confidence"], seconds, lost, note)
 
 
 def _failure_in(event: Event) -> Failure | None:

@@ -85,12 +85,17 @@ def test_exif_orientation_stands_the_page_up(tmp_path: Path) -> None:
 
 
 def test_frames_of_a_tiff_are_pages_and_an_animation_is_one(tmp_path: Path) -> None:
-    frames = [drawing(size=(600, 800)), drawing(size=(600, 800)).rotate(180), drawing(size=(600, 800))]
+    frames = [
+        drawing(size=(600, 800)),
+        drawing(size=(600, 800)).rotate(180),
+        drawing(size=(600, 800)).rotate(90),
+    ]
     for suffix, count in (("tif", 3), ("gif", 1), ("webp", 1)):
         path = tmp_path / f"frames.{suffix}"
         frames[0].save(path, save_all=True, append_images=frames[1:])
         document, *pages = page_events(path, tmp_path)
         assert (document["page_count"], [page["page"] for page in pages]) == (count, [1, 2, 3][:count])
+        assert ("the first of 3 frames" in pages[0]["note"]) == (count == 1)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +136,34 @@ def test_too_many_pixels_are_refused_by_the_header(tmp_path: Path) -> None:
     assert "3,000 x 3,000" in failure["message"]
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "gif", "bmp"])
+def test_what_is_there_of_a_truncated_image_is_read(suffix: str, tmp_path: Path) -> None:
+    whole, cut = tmp_path / f"whole.{suffix}", tmp_path / f"cut.{suffix}"
+    page = Image.effect_noise((800, 1200), 60)
+    page.save(whole, dpi=(200, 200), **({"interlace": 0} if suffix == "gif" else {}))
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 7 // 10])
+    pictures = []
+    for path in (whole, cut):
+        _, event = page_events(path, tmp_path)
+        assert event["method"] == "ocr"
+        with Image.open(tmp_path / event["image"]) as gray:
+            top = gray.height // 2 if suffix == "bmp" else 0  # which is stored from the bottom
+            pictures.append(gray.crop((0, top, gray.width, top + gray.height // 2)))
+    assert event["error"]["category"] == FailureCategory.CORRUPT
+    assert "what could be decoded" in event["error"]["message"]
+    assert pictures[0] == pictures[1]
+
+
+def test_a_truncated_tiff_keeps_the_pages_that_are_there(tmp_path: Path) -> None:
+    path = tmp_path / "pages.tif"
+    page = Image.effect_noise((600, 800), 60)
+    page.save(path, save_all=True, append_images=[page, page])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    document, *pages = page_events(path, tmp_path)
+    assert document["page_count"] == len(pages) == 2
+    assert ["error" in page for page in pages] == [False, True]
+
+
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "gif", "bmp", "webp"])
 def test_truncated_images_are_corrupt(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"whole.{suffix}"
@@ -142,6 +175,13 @@ def test_truncated_images_are_corrupt(suffix: str, tmp_path: Path) -> None:
         error = last if last["event"] == "failure" else last["error"]
         assert error["category"] == FailureCategory.CORRUPT
         assert str(tmp_path) not in error["message"]
+
+
+def test_long_strips_stay_small(tmp_path: Path) -> None:
+    Image.linear_gradient("L").resize((20, 60_000)).save(tmp_path / "strip.png")
+    _, page = page_events(tmp_path / "strip.png", tmp_path)
+    with Image.open(tmp_path / page["image"]) as gray:
+        assert max(gray.size) < 2400
 
 
 def test_a_line_of_pixels_is_blank(tmp_path: Path) -> None:

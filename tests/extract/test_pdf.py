@@ -8,6 +8,8 @@ import pikepdf
 import pypdfium2
 import pytest
 from PIL import Image
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen.canvas import Canvas
 
 from batchjob.errors import FailureCategory
@@ -145,6 +147,42 @@ def test_characters_beyond_the_basic_plane_survive(tmp_path: Path) -> None:
         )
         document.save(path)
     assert one_page(path, tmp_path)["text"].startswith("𠮷")
+
+
+VERTICAL = UnicodeCIDFont("HeiseiKakuGo-W5", isVertical=True)
+pdfmetrics.registerFont(VERTICAL)
+COLUMNS = (
+    "昭和五十年に小さな町工場と",
+    "して始まった会社であるから",
+    "農機具の修理を引き受けてい",
+    "たことを知る人は多くない。",
+)
+
+
+@pytest.mark.parametrize("tiers", [1, 2])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_columns_of_vertical_writing_go_from_right_to_left(
+    backwards: bool, tiers: int, tmp_path: Path
+) -> None:
+    def draw(canvas: Canvas) -> None:
+        canvas.setFont(VERTICAL.fontName, 12)
+        places = [(tier, column) for tier in range(tiers) for column in range(len(COLUMNS) // tiers)]
+        drawn = list(zip(COLUMNS, places, strict=True))
+        for text, (tier, column) in reversed(drawn) if backwards else drawn:
+            canvas.drawString(500 - column * 24, 750 - tier * 300, text)
+
+    text = one_page(pdf(tmp_path / "a.pdf", draw), tmp_path)["text"]
+    assert "".join(text.split()) == "".join(COLUMNS)
+
+
+def test_horizontal_writing_keeps_its_order(tmp_path: Path) -> None:
+    def draw(canvas: Canvas) -> None:
+        words(*BODY)(canvas)
+        canvas.setFont(VERTICAL.fontName, 9)
+        canvas.drawString(30, 500, "社外秘")
+
+    text = one_page(pdf(tmp_path / "a.pdf", draw), tmp_path)["text"]
+    assert "".join(text.split()).startswith("".join(BODY))
 
 
 def test_form_fields_are_part_of_the_page(tmp_path: Path) -> None:
