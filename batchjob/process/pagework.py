@@ -203,11 +203,10 @@ class GroupWork:
         if self._failure:
             return []
         count = self._facts.page_count if self._facts else max(wanted)
-        return [
-            item
-            for item in wanted
-            if (not self._thumbnail_tried if item == THUMBNAIL else item <= count and item not in self._pages)
-        ]
+        pages = [item for item in wanted if item != THUMBNAIL and item <= count and item not in self._pages]
+        # The picture is of page 1, which is not drawn a third time where it has killed two children.
+        picture = not self._thumbnail_tried and (1 in self._pages or 1 in pages)
+        return [*pages, THUMBNAIL] if picture and THUMBNAIL in wanted else pages
 
     def _take_parsed(self, event: Event) -> None:
         match event["event"]:
@@ -243,7 +242,7 @@ def work_through(
     """
     lost: dict[int, ChildEnd] = {}
     remaining = list(items)
-    while remaining:
+    while remaining := outstanding(remaining):
         attempt(remaining)
         remaining = outstanding(remaining)
         if not remaining:

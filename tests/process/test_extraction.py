@@ -6,8 +6,9 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -18,6 +19,8 @@ from PIL import Image
 from batchjob.errors import FailureCategory
 from batchjob.process.children import ChildEnd, Ending
 from batchjob.process.extraction import NoCache, cached_extraction, extract_file
+from batchjob.process.forkserver import ForkServer
+from batchjob.process.launch import Process
 from batchjob.process.pagework import work_through
 from batchjob.process.readers import Readers
 from batchjob.records import Extraction, PageMethod
@@ -171,6 +174,35 @@ def test_a_page_that_kills_its_child_costs_one_page(
     assert found.pages[1].error.category is FailureCategory.OUT_OF_MEMORY
     assert (found.status, cache) == ("partial", {})
     assert found.thumbnail is not None
+
+
+class Counting:
+    """A fork server that remembers what its children were asked for."""
+
+    def __init__(self, server: ForkServer) -> None:
+        self._server = server
+        self.asked: list[Mapping[str, Any]] = []
+
+    def launch(self, arguments: Mapping[str, object], output: int, cwd: Path) -> Process:
+        self.asked.append(arguments)
+        return self._server.launch(arguments, output, cwd)
+
+    def close(self) -> None:
+        self._server.close()
+
+
+def test_a_page_that_killed_two_children_is_not_drawn_for_the_thumbnail(tmp_path: Path) -> None:
+    bomb = picture(Image.new("L", (18_000, 18_000), 255), 0, 0, WIDTH, HEIGHT)
+    path = pdf(tmp_path / "a.pdf", bomb, words(*BODY))
+    settings = Settings(child_memory=160 * 1024 * 1024)
+    with Readers(settings, 1, tmp_path) as readers:
+        readers.parser = counting = Counting(readers.parser)  # type: ignore[assignment]
+        found = extract_file(path, settings, tmp_path, NoCache(), readers)
+    assert [page.method for page in found.pages] == ["failed", "text"]
+    assert [(asked["pages"], asked["thumbnail"]) for asked in counting.asked[1:]] == [
+        ([1], False),
+        ([2], False),
+    ]
 
 
 def test_ocr_that_takes_too_long_costs_one_page(extract: Callable[..., Extraction], tmp_path: Path) -> None:
