@@ -115,6 +115,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--engines", default="paddle,rapidocr,raw-tesseract")
     chosen = parser.parse_args()
+    os.environ["OMP_THREAD_LIMIT"] = "1"  # as OCR children have it
     readers = {name: ENGINES[name]() for name in chosen.engines.split(",")}
     totals: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     with tempfile.TemporaryDirectory() as work:
