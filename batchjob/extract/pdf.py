@@ -67,11 +67,7 @@ def read_page(pdf: pdfium.PdfDocument, number: int, out: Path, dpi: int) -> dict
             event |= _read(page, number, out, dpi)
     except (pdfium.PdfiumError, ValueError) as error:
         reason = str(error).rstrip(".")
-        event |= {
-            "method": "failed",
-            "text": "",
-            "error": {"category": FailureCategory.CORRUPT, "message": f"the page is damaged ({reason})"},
-        }
+        event |= {"text": "", **_failed(f"the page is damaged ({reason})")}
     return event | {"seconds": round(time.monotonic() - started, 4)}
 
 
@@ -110,11 +106,26 @@ def _read(page: pdfium.PdfPage, number: int, out: Path, dpi: int) -> dict[str, o
         resolution = render_gray(page, out / name, dpi)
         if resolution is not None:
             event |= {"image": name, "dpi": resolution}
-        elif not reading.layer:
-            event |= {"method": "blank"}
+        elif reading.layer:
+            event |= {**_undrawn_picture(page), "method": "text"}
         else:
-            event |= {"method": "text"}
+            event |= {"method": "blank", **_undrawn_picture(page)}
     return event
+
+
+def _undrawn_picture(page: pdfium.PdfPage) -> dict[str, object]:
+    """What to say of a page that shows nothing because PDFium cannot decode a picture and leaves it out."""
+    for raw, kind, _ in _objects(page):
+        if kind == c.FPDF_PAGEOBJ_IMAGE:
+            bitmap = c.FPDFImageObj_GetBitmap(raw)
+            if not bitmap:
+                return _failed("a picture on the page is damaged and cannot be drawn")
+            c.FPDFBitmap_Destroy(bitmap)
+    return {}
+
+
+def _failed(message: str) -> dict[str, object]:
+    return {"method": "failed", "error": {"category": FailureCategory.CORRUPT, "message": message}}
 
 
 _METHODS = {(True, False): "text", (False, True): "ocr", (True, True): "text+ocr", (False, False): "blank"}
