@@ -59,10 +59,10 @@ def _pdf_events(path: Path, arguments: dict[str, Any]) -> Iterator[Event]:
 def _image_events(path: Path, kind: Kind, arguments: dict[str, Any]) -> Iterator[Event]:
     out = Path(arguments["out"])
     with image.open_image(path, kind, arguments["max_pixels"]) as document:
-        described = image.describe(document, kind)
-        yield described
+        pages = image.page_count(path, kind)
+        yield image.describe(kind, pages)
         for number in arguments["pages"]:
-            if number <= described["page_count"]:
+            if number <= pages:
                 yield image.read_page(document, number, out, arguments["dpi"], arguments["max_pixels"])
     if arguments["thumbnail"]:
         yield _thumbnail_event(out, image.thumbnail(path, kind))

@@ -1,10 +1,12 @@
 """Reads image files in the parse child: every frame of a TIFF is a page, other files have one."""
 
 import math
+import struct
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
@@ -61,35 +63,45 @@ def open_image(path: Path, kind: Kind, max_pixels: int) -> Image.Image:
     return image
 
 
-def describe(image: Image.Image, kind: Kind) -> dict[str, Any]:
+def describe(kind: Kind, pages: int) -> dict[str, object]:
     return {
         "event": "document",
         "mime_type": kind,
-        "page_count": page_count(image, kind),
+        "page_count": pages,
         "title": None,
         "author": None,
     }
 
 
-def page_count(image: Image.Image, kind: Kind) -> int:
-    """Frames of a TIFF; an animation counts as one picture. Damaged further frames are not counted."""
+def page_count(path: Path, kind: Kind) -> int:
+    """Frames of a TIFF; an animation counts as one picture. What follows a damaged link is not counted."""
     if kind is not Kind.TIFF:
         return 1
-    try:
-        return int(getattr(image, "n_frames", 1))
-    except DAMAGE:
-        return _frames_before_damage(image)
+    with path.open("rb") as file:
+        return max(sum(1 for _ in _directories(file)), 1)
 
 
-def _frames_before_damage(image: Image.Image) -> int:
-    count = 1
+def _directories(file: BinaryIO) -> Iterator[int]:
+    """The links behind the frames of a TIFF (TIFF 6.0, section 2; BigTIFF has wider numbers).
+
+    Pillow counts them too, in a time that grows with their square: 24 s for 65,535.
+    """
+    head = file.read(16)
+    order = "<" if head[:2] == b"II" else ">"
+    big = head[2:4] in (b"+\0", b"\0+")
+    number, link, entry = ("Q", "Q", 20) if big else ("H", "I", 12)
+    seen: set[int] = set()
     try:
-        while True:
-            image.seek(count)
-            count += 1
-    except DAMAGE:
-        image.seek(0)
-    return count
+        (offset,) = struct.unpack_from(order + link, head, 8 if big else 4)
+        while offset and offset not in seen:
+            seen.add(offset)
+            file.seek(offset)
+            (entries,) = struct.unpack(order + number, file.read(struct.calcsize(number)))
+            file.seek(offset + struct.calcsize(number) + entries * entry)
+            (offset,) = struct.unpack(order + link, file.read(struct.calcsize(link)))
+            yield offset
+    except (struct.error, OSError, OverflowError):
+        return
 
 
 def read_page(image: Image.Image, number: int, out: Path, dpi: int, max_pixels: int) -> dict[str, object]:

@@ -73,11 +73,7 @@ def read_page(pdf: Pdf, number: int, out: Path, dpi: int) -> dict[str, object]:
             event |= _read(page, pdf.image_keys, number, out, dpi)
     except (pdfium.PdfiumError, ValueError) as error:
         reason = str(error).rstrip(".")
-        event |= {
-            "method": "failed",
-            "text": "",
-            "error": {"category": FailureCategory.CORRUPT, "message": f"the page is damaged ({reason})"},
-        }
+        event |= {"text": "", **_failed(f"the page is damaged ({reason})")}
     return event | {"seconds": round(time.monotonic() - started, 4)}
 
 
@@ -103,8 +99,28 @@ def _read(page: pdfium.PdfPage, keys: ImageKeys, number: int, out: Path, dpi: in
         if reading.layer:
             _hide_text(page)
         picture = _picture(page, keys, number, out, dpi)
-        event |= picture or {"method": "text" if reading.layer else "blank"}
+        if picture is not None:
+            event |= picture
+        elif reading.layer:
+            event |= {**_undrawn_picture(page), "method": "text"}
+        else:
+            event |= {"method": "blank", **_undrawn_picture(page)}
     return event
+
+
+def _undrawn_picture(page: pdfium.PdfPage) -> dict[str, object]:
+    """What to say of a page that shows nothing because PDFium cannot decode a picture and leaves it out."""
+    for raw, kind, _ in page_objects(page):
+        if kind == c.FPDF_PAGEOBJ_IMAGE:
+            bitmap = c.FPDFImageObj_GetBitmap(raw)
+            if not bitmap:
+                return _failed("a picture on the page is damaged and cannot be drawn")
+            c.FPDFBitmap_Destroy(bitmap)
+    return {}
+
+
+def _failed(message: str) -> dict[str, object]:
+    return {"method": "failed", "error": {"category": FailureCategory.CORRUPT, "message": message}}
 
 
 _METHODS = {(True, False): "text", (False, True): "ocr", (True, True): "text+ocr", (False, False): "blank"}

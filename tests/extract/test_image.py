@@ -8,7 +8,8 @@ from PIL import Image, ImageDraw
 
 from batchjob.errors import FailureCategory
 from batchjob.extract.child import events
-from batchjob.extract.image import resolution, to_gray
+from batchjob.extract.detect import Kind
+from batchjob.extract.image import page_count, resolution, to_gray
 
 LIMIT = 200_000_000
 
@@ -82,6 +83,20 @@ def test_exif_orientation_stands_the_page_up(tmp_path: Path) -> None:
         corner = gray.getpixel((5, 5))
     assert isinstance(corner, int)
     assert corner < 60
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize("options", [{}, {"big_tiff": True}, {"compression": "tiff_lzw"}], ids=str)
+def test_frames_are_counted_as_pillow_counts_them(
+    count: int, options: dict[str, Any], tmp_path: Path
+) -> None:
+    frames = [drawing(size=(60, 80))] * count
+    path = tmp_path / "a.tif"
+    frames[0].save(path, save_all=True, append_images=frames[1:], **options)
+    with Image.open(path) as image:
+        assert page_count(path, Kind.TIFF) == getattr(image, "n_frames", 1) == count
+    path.write_bytes(path.read_bytes()[:-4])
+    assert page_count(path, Kind.TIFF) in (max(count - 1, 1), count)
 
 
 def test_frames_of_a_tiff_are_pages_and_an_animation_is_one(tmp_path: Path) -> None:

@@ -75,6 +75,21 @@ def test_each_kind_of_page(page: Any, method: str, tmp_path: Path) -> None:
     assert ("image" in found) == ("ocr" in method)
 
 
+@pytest.mark.parametrize(("beside", "method"), [((), "failed"), (BODY, "text")], ids=["nothing else", "text"])
+def test_a_picture_that_cannot_be_decoded_is_told(
+    beside: tuple[str, ...], method: str, tmp_path: Path
+) -> None:
+    page = together(picture(GRAY, 0, 0, WIDTH, HEIGHT / 2), words(*beside))
+    with pikepdf.open(pdf(tmp_path / "a.pdf", page)) as document:
+        [image] = document.pages[0].get_images().values()
+        image.write(b"no JPEG 2000", filter=pikepdf.Name.JPXDecode)
+        document.save(tmp_path / "b.pdf")
+    found = one_page(tmp_path / "b.pdf", tmp_path)
+    assert (found["method"], found["text"]) == (method, "\n".join(beside))
+    assert found["error"]["category"] is FailureCategory.CORRUPT
+    assert "cannot be drawn" in found["error"]["message"]
+
+
 def test_letters_drawn_as_outlines_need_ocr(tmp_path: Path) -> None:
     def outlines(canvas: Canvas) -> None:
         for step in range(60):
