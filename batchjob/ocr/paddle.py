@@ -33,7 +33,7 @@ class PaddleEngine:
 
     def __init__(self, runtime: str | None = None) -> None:
         cv2.setNumThreads(1)
-        self._detection = open_network(models.model(models.DETECTION), runtime)
+        self._detection = open_network(models.model(models.DETECTION), runtime, large_inputs=True)
         self._recognition = open_network(
             models.model(models.RECOGNITION), runtime, wanted=is_in_japanese_print
         )

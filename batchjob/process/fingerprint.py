@@ -7,7 +7,7 @@ from batchjob.ocr import installed
 from batchjob.process.groups import PAGES_PER_GROUP
 from batchjob.settings import Settings
 
-EXTRACTOR_VERSION = 2
+EXTRACTOR_VERSION = 3
 """Raise it with every change, also of a library, that changes the text or the form of cached groups."""
 
 
