@@ -6,6 +6,7 @@ seconds a process, and it cuts lines from the small picture on which they were f
 """
 
 from collections import deque
+from math import sqrt
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -21,9 +22,11 @@ Corners = NDArray[np.float32]
 
 DETECTION_DPI = 90
 """Lines are found at this resolution; 88 to 110 gave the same errors on pages of 200 dpi."""
-_LONGEST = 2048
-_SIDE_STEP = 32
-"""Sides are padded to a multiple, since each new size costs memory; the network needs multiples of 32."""
+_LONGEST, _MOST_PIXELS = 2048, 1536 * 2048
+"""Larger ones take too much memory; A2 just fits."""
+_SIDES = (384, 576, 768, 928, 1056, 1312, 1536, 1792, 2048)
+"""Sides are padded to one of these, since each new size costs time and memory; A4 is 745 × 1053 pixels.
+The network needs multiples of 32."""
 _INK, _SURE = 0.3, 0.5
 """Probability from which a pixel is text, and mean probability from which a box is a line."""
 _UNCLIP = 1.6
@@ -58,12 +61,13 @@ class Reading(NamedTuple):
 def find_lines(network: Network, page: Gray, dpi: int) -> list[Corners]:
     """Boxes around lines of text, in pixels of the page; at most 1,000."""
     height, width = page.shape
-    scale = min(DETECTION_DPI / dpi, _LONGEST / max(height, width), 1.0)
+    fitting = min(_LONGEST / max(height, width), sqrt(_MOST_PIXELS / (height * width)))
+    scale = min(DETECTION_DPI / dpi, fitting, 1.0)
     small = cv2.resize(
         page, (max(round(width * scale), 1), max(round(height * scale), 1)), interpolation=cv2.INTER_LINEAR
     )
     rows, columns = small.shape
-    canvas = np.zeros((_up(rows, _SIDE_STEP), _up(columns, _SIDE_STEP)), np.float32)
+    canvas = np.zeros((_side(rows), _side(columns)), np.float32)
     canvas[:rows, :columns] = small * np.float32(2 / 255) - 1
     probability = network(np.stack([canvas] * 3)[None])[0, 0, :rows, :columns]
     mask = cv2.dilate((probability > _INK).astype(np.uint8), np.ones((2, 2), np.uint8))
@@ -176,6 +180,10 @@ def decode(logarithms: Tensor, alphabet: list[str]) -> Reading:
     chosen, characters = logarithms[kept], best[kept]
     likelihood = np.exp(chosen - chosen.max(axis=1, keepdims=True)).sum(axis=1)
     return Reading("".join(alphabet[index] for index in characters), float((1 / likelihood).mean()))
+
+
+def _side(pixels: int) -> int:
+    return next(side for side in _SIDES if pixels <= side)
 
 
 def _up(value: int, step: int) -> int:

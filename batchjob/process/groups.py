@@ -8,8 +8,9 @@ from typing import Any, Protocol
 from batchjob.errors import CONTENT_DETERMINED, FailureCategory
 from batchjob.records import Failure, PageMethod, PageText
 
-PAGES_PER_GROUP = 32
-"""Fewer cost child processes, more cost work when a shard is killed."""
+PAGES_PER_GROUP = 16
+"""While one group is recognised the next one is parsed, and its first pages may be recognised before the last of
+the one before: so many twice is what a killed shard may lose of a document. Fewer cost child processes."""
 _FORMAT = 1
 
 
