@@ -4,8 +4,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterable
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,9 @@ from batchjob.records import Extraction, Failure, PageMethod, PageText
 from batchjob.settings import Settings
 
 __all__ = ["GroupCache", "NoCache", "cached_extraction", "extract_file"]
+
+_TIMES_KEPT = 8
+"""Text is held up to so many times `max_content_bytes`: beyond what is kept it is only counted."""
 
 
 def extract_file(
@@ -31,7 +34,8 @@ def extract_file(
 
     `scratch` is an existing folder for images; nothing is left in it. Pages beyond `max_pages` are not read:
     one failed page of category `too_many_pages` stands for them. A group in which no page could be read ends
-    the work on a document, and one failed page of category `gave_up` stands for the rest.
+    the work on a document, and one failed page of category `gave_up` stands for the rest; so does one of category
+    `too_large` where the text is many times what is kept of it.
     """
     size = path.stat().st_size
     if size > settings.max_bytes:
@@ -52,14 +56,13 @@ def extract_file(
                 raise
             return work
 
-        read = _groups(settings, groups, begin)
-        return _put_together(list(read), settings)
+        return _put_together(_enough(_groups(settings, groups, begin), settings), settings)
 
 
 def cached_extraction(settings: Settings, groups: GroupCache) -> Extraction | None:
     """What the cache alone says of a document; None where it lacks a group."""
     try:
-        return _put_together(list(_groups(settings, groups, _not_cached)), settings)
+        return _put_together(_enough(_groups(settings, groups, _not_cached), settings), settings)
     except LookupError:
         return None
 
@@ -101,7 +104,7 @@ class _Begun:
 
 def _groups(
     settings: Settings, groups: GroupCache, begin: Callable[[range, Callable[[], None]], GroupWork]
-) -> Iterator[tuple[PageGroup, bool]]:
+) -> Generator[tuple[PageGroup, bool]]:
     """The groups in order, each with whether the cache had it; the others are read and saved."""
     with ExitStack() as to_close:
         before: _Begun | None = None
@@ -145,10 +148,30 @@ def _nothing_read(group: PageGroup) -> bool:
     return all(page.method is PageMethod.FAILED for page in group.pages)
 
 
+def _enough(groups: Generator[tuple[PageGroup, bool]], settings: Settings) -> list[tuple[PageGroup, bool]]:
+    """The groups up to the one that makes the text many times what is kept of a document."""
+    read, characters = [], 0
+    with closing(groups):
+        for group, hit in groups:
+            read.append((group, hit))
+            characters += _characters(group.pages)
+            if _is_too_much(characters, settings):
+                break
+    return read
+
+
+def _characters(pages: Iterable[PageText]) -> int:
+    return sum(len(page.text) for page in pages)
+
+
+def _is_too_much(characters: int, settings: Settings) -> bool:
+    return characters > _TIMES_KEPT * settings.max_content_bytes
+
+
 def _put_together(read: list[tuple[PageGroup, bool]], settings: Settings) -> Extraction:
     first = read[0][0]
     pages = tuple(page for group, _ in read for page in group.pages)[: settings.max_pages]
-    rest = _pages_left_out(first.facts.page_count, len(pages), settings) if pages else ()
+    rest = _pages_left_out(first.facts.page_count, pages, settings) if pages else ()
     failure = next((group.failure for group, _ in read if group.failure), None)
     if failure is None and _nothing_read(replace(first, pages=pages)):
         failure = pages[0].error if pages else Failure(FailureCategory.CORRUPT, "the document has no pages")
@@ -165,12 +188,15 @@ def _put_together(read: list[tuple[PageGroup, bool]], settings: Settings) -> Ext
     )
 
 
-def _pages_left_out(page_count: int, pages_read: int, settings: Settings) -> tuple[PageText, ...]:
-    if pages_read >= page_count:
+def _pages_left_out(page_count: int, pages: tuple[PageText, ...], settings: Settings) -> tuple[PageText, ...]:
+    read, characters = len(pages), _characters(pages)
+    if read >= page_count:
         return ()
-    span = f"pages {pages_read + 1:,} to {page_count:,} were not read"
-    if pages_read >= settings.max_pages:
+    span = f"pages {read + 1:,} to {page_count:,} were not read"
+    if read >= settings.max_pages:
         reason = Failure(FailureCategory.TOO_MANY_PAGES, f"{span}: the limit is {settings.max_pages:,} pages")
+    elif _is_too_much(characters, settings):
+        reason = Failure(FailureCategory.TOO_LARGE, f"{span}: those before have {characters:,} characters")
     else:
         reason = Failure(FailureCategory.GAVE_UP, f"{span}, since none of the pages before them could be")
-    return (PageText(pages_read + 1, PageMethod.FAILED, "", error=reason),)
+    return (PageText(read + 1, PageMethod.FAILED, "", error=reason),)

@@ -60,6 +60,7 @@ class GroupWork:
         self._facts: DocumentFacts | None = None
         self._failure: Failure | None = None
         self._pages: dict[int, Event] = {}
+        self._characters = 0
         self._readings: dict[int, Future[Event | ChildEnd]] = {}
         self._meanwhile: Callable[[], None] = lambda: None
         self._thumbnail: bytes | None = None
@@ -223,11 +224,21 @@ class GroupWork:
                 self._failure = failure_from(event)
 
     def _take_page(self, number: int, event: Event) -> None:
-        self._pages[number] = event
+        self._pages[number] = self._with_room(event)
         if "image" in event and number not in self._readings:
             # Named here: a parser that was taken over must not choose what is read and removed.
             image = self._folder / f"page-{number:06d}.pgm"
             self._readings[number] = self._ocr.read(image, event["dpi"], self._deadline, self._doc_type)
+
+    def _with_room(self, event: Event) -> Event:
+        """No group holds more text than is kept of a whole document; a page of a few bytes may unpack to any size."""
+        room, length = self._settings.max_content_bytes - self._characters, len(event["text"])
+        self._characters += length
+        if length <= room:
+            return event
+        message = f"the page has {length:,} characters, of which {max(room, 0):,} were kept"
+        error = {"category": FailureCategory.TOO_LARGE, "message": message}
+        return {**event, "text": event["text"][: max(room, 0)], "error": error}
 
 
 def work_through(

@@ -143,6 +143,21 @@ def test_pages_beyond_the_limit_are_told_and_a_cut_group_is_not_shared(
     assert len(extract(path, cache).pages) == 38
 
 
+def test_text_beyond_any_use_is_not_held(extract: Callable[..., Extraction], tmp_path: Path) -> None:
+    full = words(*["The shaft seal was replaced on Monday"] * 10)
+    path, cache = pdf(tmp_path / "a.pdf", full, words(*["x" * 900] * 2), *[full] * 400), MemoryCache()
+    found = extract(path, cache, max_content_bytes=1024)
+    errors = [page.error.message for page in found.pages if page.error]
+    assert len(found.pages[0].text) == 379
+    assert len(found.pages[1].text) == 1024 - 379
+    assert errors[0] == "the page has 1,801 characters, of which 645 were kept"
+    assert found.pages[2].text == ""
+    assert (found.page_count, found.pages[-1].method) == (402, "failed")
+    assert errors[-1] == f"pages 289 to 402 were not read: those before have {9 * 1024:,} characters"
+    assert cache == {}
+    assert extract(path, cache).status == "ok"
+
+
 @pytest.mark.parametrize(
     ("settings", "category"),
     [
