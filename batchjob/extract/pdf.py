@@ -65,7 +65,7 @@ def _property(pdf: pdfium.PdfDocument, name: str) -> str | None:
 
 
 def read_page(pdf: Pdf, number: int, out: Path, dpi: int) -> dict[str, object]:
-    """The event of page `number` (from 1); an image for OCR goes into `out`."""
+    """The event of page `number` (from 1); an image for OCR goes into `out`. `refused`: PDFium does not open it."""
     started = time.monotonic()
     event: dict[str, object] = {"event": "page", "page": number}
     try:
@@ -73,7 +73,7 @@ def read_page(pdf: Pdf, number: int, out: Path, dpi: int) -> dict[str, object]:
             event |= _read(page, pdf.image_keys, number, out, dpi)
     except (pdfium.PdfiumError, ValueError) as error:
         reason = str(error).rstrip(".")
-        event |= {"text": "", **_failed(f"the page is damaged ({reason})")}
+        event |= {"text": "", "refused": True, **_failed(f"the page is damaged ({reason})")}
     return event | {"seconds": round(time.monotonic() - started, 4)}
 
 

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 MIB = 1024 * 1024
 BASE_MEMORY = 128 * MIB
 """The job's own process: 80 MiB measured, and what its results take."""
-WORKER_MEMORY = 900 * MIB
-"""An OCR child, which is replaced above 900 MiB resident (process/ocrpool.py; 730 to 780 MiB PSS measured)."""
+WORKER_MEMORY = 750 * MIB
+"""An OCR child, which is replaced above 700 MiB resident (process/ocrpool.py), and a parse child's share."""
 METADATA = "ECS_CONTAINER_METADATA_URI_V4"
 _METADATA_SECONDS = 1.0
 _UNITS = 1024

@@ -110,7 +110,7 @@ class GroupWork:
             return items if self._failure.category is FailureCategory.CORRUPT else []
         if not self._facts.page_count:
             return items
-        return [number for number in items if "error" in self._pages.get(number, ())]
+        return [number for number in items if self._pages.get(number, {}).get("refused")]
 
     def _ask_second_reader(self, items: list[int]) -> None:
         """Has poppler read what PDFium refuses; where it refuses too, the first reason stays."""
@@ -120,8 +120,11 @@ class GroupWork:
             self._facts = self._failure = None
             self._thumbnail_tried = False
         self._parse_by(_SECOND_READER, items)
-        if self._failure or self._facts is None:
+        read = {number: page for number, page in self._pages.items() if "image" in page or page["text"]}
+        if self._failure or self._facts is None or not read:
             self._facts, self._failure, self._pages = facts, failure, pages
+        else:
+            self._pages |= {number: page for number, page in pages.items() if number not in read}
 
     @property
     def page_count(self) -> int:

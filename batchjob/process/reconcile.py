@@ -43,7 +43,6 @@ from batchjob.records import (
     FinalState,
     ManifestRow,
     Outcome,
-    PageMethod,
 )
 from batchjob.settings import Settings
 
@@ -168,7 +167,7 @@ def _finished(seen: Observation, extraction: Extraction, around: Surroundings, b
         max_content_bytes=around.settings.max_content_bytes,
         thumbnail_url=_keep_thumbnail(seen, extraction, around),
     )
-    problem = next((page.error for page in extraction.pages if page.method is PageMethod.FAILED), None)
+    problem = next((page.error for page in extraction.pages if page.error), None)
     outcome = _outcome_of(seen, FinalState.INDEXED, extraction, problem)
     return Processed(
         replace(outcome, content_length=document["content_length"]),

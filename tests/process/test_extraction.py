@@ -20,6 +20,7 @@ from batchjob.errors import FailureCategory
 from batchjob.process.children import ChildEnd, Ending
 from batchjob.process.extraction import NoCache, cached_extraction, extract_file
 from batchjob.process.forkserver import ForkServer
+from batchjob.process.groups import PAGES_PER_GROUP
 from batchjob.process.launch import Process
 from batchjob.process.pagework import work_through
 from batchjob.process.readers import Readers
@@ -153,7 +154,10 @@ def test_text_beyond_any_use_is_not_held(extract: Callable[..., Extraction], tmp
     assert errors[0] == "the page has 1,801 characters, of which 645 were kept"
     assert found.pages[2].text == ""
     assert (found.page_count, found.pages[-1].method) == (402, "failed")
-    assert errors[-1] == f"pages 289 to 402 were not read: those before have {9 * 1024:,} characters"
+    assert (
+        errors[-1]
+        == f"pages {9 * PAGES_PER_GROUP + 1} to 402 were not read: those before have {9 * 1024:,} characters"
+    )
     assert cache == {}
     assert extract(path, cache).status == "ok"
 

@@ -212,9 +212,8 @@ def kill_at_random(
 @linux_only
 def test_a_killed_shard_loses_few_pages_of_a_long_scan(long_scan: LongScan) -> None:
     expected = long_scan.prepare("undisturbed").finish()
-    assert [f"sheet {n}" in expected["content"] for n in range(1, long_scan.pages + 1)] == [
-        True
-    ] * long_scan.pages
+    read = sum(f"sheet {n}" in expected["content"] for n in range(1, long_scan.pages + 1))
+    assert read >= 0.95 * long_scan.pages
     kill_at_random(long_scan, "killed", 1, expected, random.Random(1))
 
 
