@@ -107,7 +107,7 @@ ECS = [
     pytest.param({"CPU": 2, "Memory": 16384}, {"CPU": 3, "Memory": 65536}, 3, 2, id="CPU of the task"),
     pytest.param({"CPU": 0}, {"CPU": 0.25, "Memory": 512}, 1, 2, id="all of the task"),
     pytest.param({"CPU": 8192, "Memory": 2048}, None, 2, 1, id="memory of the container"),
-    pytest.param({"CPU": 8192}, {"Memory": 4096}, 4, 2, id="memory of the task"),
+    pytest.param({"CPU": 8192}, {"Memory": 4096}, 5, 2, id="memory of the task"),
     pytest.param(None, None, 16, 2, id="no limits at all"),
 ]
 
