@@ -40,7 +40,7 @@ class PaddleEngine:
     def recognise(self, image: Path, dpi: int, doc_type: str | None = None) -> OcrPage:
         """Reads the page; one that lies on its side or head is turned first."""
         try:
-            with Image.open(image) as opened:
+            with Image.open(image, formats=("PPM",)) as opened:
                 gray = np.asarray(even(opened.convert("L")))
             boxes, readings = self._read(gray, dpi)
         except (OSError, ValueError, RuntimeError, cv2.error) as error:

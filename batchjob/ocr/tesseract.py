@@ -36,7 +36,7 @@ class TesseractEngine:
 
     def recognise(self, image: Path, dpi: int, doc_type: str | None = None) -> OcrPage:
         """Reads the page upright; where that gives little confidence, turned and vertically as well."""
-        with Image.open(image) as opened:
+        with Image.open(image, formats=("PPM",)) as opened:
             page = prepare(opened.convert("L"))
         page.save(image)
         mode = self._page_modes.get(doc_type or "", _AUTOMATIC)

@@ -197,7 +197,7 @@ class Child:
     def _take_line(self, line: bytearray) -> None:
         try:
             event = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             event = None
         if not isinstance(event, dict):
             self._stop(Ending.CRASHED, "it wrote a line that is no event")

@@ -1,6 +1,8 @@
 """Reads one group of pages: a parse child, and OCR of its images meanwhile; a dead child costs one page."""
 
+import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +26,7 @@ THUMBNAIL = 0
 """Stands among the numbers of pages, which count from 1, for the thumbnail: one more item of work."""
 _LEAST_ROOM = 16 * 1024 * 1024
 """A page image of 200 dpi takes 4 MB."""
+_MOST_THUMBNAIL = 4 * 1024 * 1024
 _CHILD_OUTPUT = 256 * 1024 * 1024
 _CATEGORIES = {
     Ending.TIMEOUT: FailureCategory.TIMEOUT,
@@ -137,9 +140,8 @@ class GroupWork:
 
     def close(self) -> None:
         """Gives up what is not read yet, and removes its files."""
-        for reading in self._readings.values():
-            reading.cancel()
-        wait(self._readings.values())
+        # One that was cancelled in the queue is never notified, so that waiting for it would not end.
+        wait([reading for reading in self._readings.values() if not reading.cancel()])
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def group(self) -> PageGroup:
@@ -221,7 +223,7 @@ class GroupWork:
             case "thumbnail":
                 self._thumbnail_tried = True
                 if event["file"]:
-                    self._thumbnail = (self._folder / "thumbnail.jpg").read_bytes()
+                    self._thumbnail = _plain_file(self._folder / "thumbnail.jpg")
             case "failure":
                 self._facts = DocumentFacts(event["mime_type"], 0)
                 self._failure = failure_from(event)
@@ -242,6 +244,19 @@ class GroupWork:
         message = f"the page has {length:,} characters, of which {max(room, 0):,} were kept"
         error = {"category": FailureCategory.TOO_LARGE, "message": message}
         return {**event, "text": event["text"][: max(room, 0)], "error": error}
+
+
+def _plain_file(path: Path) -> bytes | None:
+    """A picture that a child wrote; None where the name stands for anything else, since it may have been taken over."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_THUMBNAIL:
+            return None
+        return file.read()
 
 
 def work_through(
