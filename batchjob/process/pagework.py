@@ -10,7 +10,7 @@ from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any
 
-from batchjob.errors import FailureCategory, MachineError
+from batchjob.errors import CONTENT_DETERMINED, FailureCategory, MachineError
 from batchjob.extract.detect import Kind
 from batchjob.extract.text import merge_ocr
 from batchjob.process.children import ChildEnd, ChildLimits, Ending, run_child
@@ -123,6 +123,9 @@ class GroupWork:
             self._facts = self._failure = None
             self._thumbnail_tried = False
         self._parse_by(_SECOND_READER, items)
+        lost = [page["failure"] for page in self._pages.values() if page.get("failure")]
+        if any(loss.category not in CONTENT_DETERMINED for loss in [*lost, self._failure] if loss):
+            self._whole = False  # a limit or a fault, which says nothing of the content
         read = {number: page for number, page in self._pages.items() if "image" in page or page["text"]}
         if self._failure or self._facts is None or not read:
             self._facts, self._failure, self._pages = facts, failure, pages
