@@ -8,6 +8,8 @@ from pathlib import Path
 from batchjob.errors import UsageError
 
 DETECTION, RECOGNITION = "PP-OCRv6_det_small.onnx", "PP-OCRv6_rec_small.onnx"
+RUNTIMES = ("openvino", "onnxruntime")
+"""What the models run on: the first one that is installed."""
 _USE_TESSERACT = "Install it (`pip install {}`), or set BATCHJOB_OCR_ENGINE=tesseract."
 
 
@@ -27,11 +29,15 @@ def model(name: str) -> Path:
     return path
 
 
+def find_runtime() -> str | None:
+    return next((name for name in RUNTIMES if find_spec(name) is not None), None)
+
+
 def check() -> None:
     """Makes sure that the engine can run. Raises UsageError with what to install or to set."""
     for name in (DETECTION, RECOGNITION):
         model(name)
-    if not any(find_spec(runtime) for runtime in ("openvino", "onnxruntime")):
+    if find_runtime() is None:
         raise UsageError(
             f"the OCR engine 'paddle' needs openvino or onnxruntime. {_USE_TESSERACT.format('openvino')}"
         )

@@ -1,7 +1,6 @@
 """Runs the networks of the paddle engine: on OpenVINO where its wheel is installed, else on onnxruntime."""
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from math import prod
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,9 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from batchjob.ocr.models import RUNTIMES, find_runtime
+
 Tensor = NDArray[np.float32]
-RUNTIMES = ("openvino", "onnxruntime")
-"""The first one that is installed is used."""
 _KEPT_VALUES = 3 * 3 * 1056 * 768
 """Inputs, in numbers, for whose shapes a network stays compiled: three A4 pages for the detection of lines."""
 # Processes are the unit of parallel work here, so that pinned threads would meet on one CPU.
@@ -33,10 +32,6 @@ class Classifier(Network, Protocol):
     """Answers with a logarithm of probability, up to a constant, for each class: blank, then `characters`."""
 
     characters: list[str]
-
-
-def find_runtime() -> str | None:
-    return next((name for name in RUNTIMES if find_spec(name) is not None), None)
 
 
 def open_network(model: Path, runtime: str | None = None) -> Network:

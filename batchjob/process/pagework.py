@@ -88,7 +88,7 @@ class GroupWork:
 
         def attempt(wanted: list[int]) -> ChildEnd:
             nonlocal deaths_before_facts
-            end = self._run(launch, self._parse_arguments(wanted), self._take_parsed)
+            end = self._run(launch, wanted)
             if self._facts is None and self._failure is None:
                 deaths_before_facts += 1
                 if deaths_before_facts == 2:
@@ -171,17 +171,17 @@ class GroupWork:
         self._meanwhile()
         return self._ocr.is_full() and not self.is_done()
 
-    def _run(self, launch: Launch, arguments: Event, take: Callable[[Event], None]) -> ChildEnd:
+    def _run(self, launch: Launch, items: list[int]) -> ChildEnd:
         settings, remaining = self._settings, self._deadline - time.monotonic()
         if remaining <= 0:
             return ChildEnd(Ending.TIMEOUT, f"no time left of {settings.document_seconds:.0f} s")
         limits = ChildLimits(remaining, settings.page_seconds, settings.child_memory, _CHILD_OUTPUT)
         end = run_child(
             launch,
-            arguments,
+            self._parse_arguments(items),
             cwd=self._folder,
             limits=limits,
-            on_line=take,
+            on_line=self._take_parsed,
             hold=self._must_wait,
         )
         if end.ending is not Ending.OK:

@@ -14,17 +14,10 @@ from batchjob.process.readers import Readers
 from batchjob.records import Extraction, PageMethod
 from batchjob.settings import Settings
 from tests.extract.pdfs import WIDTH, pdf, picture, printed, words
+from tests.support.memory_cache import MemoryCache
 
 LINE = "The shaft seal of the second pump was replaced on Monday."
 Extract = Callable[[Path], Extraction]
-
-
-class MemoryCache(dict[int, bytes]):
-    def load(self, first_page: int) -> bytes | None:
-        return self.get(first_page)
-
-    def save(self, first_page: int, data: bytes) -> None:
-        self[first_page] = data
 
 
 @pytest.fixture

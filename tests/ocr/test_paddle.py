@@ -11,7 +11,8 @@ from PIL import Image
 
 from batchjob.ocr import models
 from batchjob.ocr.engine import OcrError
-from batchjob.ocr.networks import RUNTIMES, find_runtime, open_classifier, open_network
+from batchjob.ocr.models import RUNTIMES, find_runtime
+from batchjob.ocr.networks import open_classifier, open_network
 from batchjob.ocr.paddle import PaddleEngine, is_in_japanese_print, tilt
 from batchjob.ocr.ppocr import Reader, decode
 from tests.extract.pdfs import printed

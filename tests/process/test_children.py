@@ -92,6 +92,18 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None:
         time.sleep(0.02)
 
 
+ENVIRONMENT = {
+    "PATH",
+    "LANG",
+    "OMP_THREAD_LIMIT",
+    "MALLOC_MMAP_THRESHOLD_",
+    "MALLOC_TRIM_THRESHOLD_",
+    "TMPDIR",
+    "TESSDATA_PREFIX",
+}
+"""All that may be in a child's environment."""
+
+
 @linux_only
 def test_a_child_sees_nothing_of_its_parent(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -101,17 +113,7 @@ def test_a_child_sees_nothing_of_its_parent(
         os.set_inheritable(inherited.fileno(), True)
         end, [seen] = run("report")
     assert end == ChildEnd(Ending.OK)
-    allowed = {
-        "PATH",
-        "LANG",
-        "OMP_THREAD_LIMIT",
-        "MALLOC_MMAP_THRESHOLD_",
-        "MALLOC_TRIM_THRESHOLD_",
-        "TMPDIR",
-        "TESSDATA_PREFIX",
-        "LC_CTYPE",
-    }
-    assert set(seen["environment"]) <= allowed
+    assert set(seen["environment"]) <= ENVIRONMENT | {"LC_CTYPE"}
     assert seen["cwd"] == seen["environment"]["TMPDIR"] == str(tmp_path)
     assert seen["group"]
     assert len(seen["descriptors"]) == 5  # 0, 1, 2, the events, and the listing of the folder itself

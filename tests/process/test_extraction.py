@@ -27,6 +27,7 @@ from batchjob.process.readers import Readers
 from batchjob.records import Extraction, PageMethod
 from batchjob.settings import Settings
 from tests.extract.pdfs import HEIGHT, WIDTH, pdf, picture, printed, together, words
+from tests.support.memory_cache import MemoryCache
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 EXPECTED = json.loads((MANIFESTS / "sample-expected.json").read_text(encoding="utf-8"))
@@ -39,14 +40,6 @@ BODY = ("定期保守点検の実施結果を報告します。", "次回の点�
 
 
 NO_OCR = {"ocr_engine": "tesseract", "ocr_languages": "no_such_language"}
-
-
-class MemoryCache(dict[int, bytes]):
-    def load(self, first_page: int) -> bytes | None:
-        return self.get(first_page)
-
-    def save(self, first_page: int, data: bytes) -> None:
-        self[first_page] = data
 
 
 @pytest.fixture
