@@ -26,8 +26,9 @@ sample: setup-sample $(if $(filter real,$(OPENSEARCH)),opensearch) ## install, i
 test: setup-test check ## install, check, then all quick tests with a coverage report
 	$(BIN)/pytest -n 2 -m "not slow" --cov --cov-report=term
 
-test-slow: setup-test ## the tests that take minutes
+test-slow: setup-test ## the tests that take minutes, then the quick ones on new random input
 	$(BIN)/pytest -m slow --timeout 1800
+	$(BIN)/pytest -n 2 -m "not slow" --hypothesis-profile=random
 
 check: setup-test ## format, lint, types, import contracts
 	$(BIN)/ruff format --check --quiet .

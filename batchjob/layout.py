@@ -16,6 +16,14 @@ def doc_id(bucket: str, key: str) -> str:
     return hashlib.sha256(f"{bucket}\n{key}".encode()).hexdigest()[:40]
 
 
+LEDGER = "ledger.json"
+INBOX = "inbox/"
+
+
+def segment(name: str) -> str:
+    return f"{INBOX}{name}.parquet"
+
+
 def run_info(run_id: str) -> str:
     return f"runs/{run_id}/run.json"
 
@@ -52,6 +60,10 @@ def kept(run_id: str, shard: int, part: str) -> str:
     return f"runs/{run_id}/kept/{shard:05d}-{part}.json"
 
 
+def submission(run_id: str) -> str:
+    return f"runs/{run_id}/submitted.json"
+
+
 def summary(run_id: str) -> str:
     return f"runs/{run_id}/summary.json"
 
@@ -61,7 +73,7 @@ def quarantined_rows(run_id: str, shard: int) -> str:
 
 
 def retry_segment(run_id: str, shard: int) -> str:
-    return f"inbox/retry-{run_id}-{shard:05d}.parquet"
+    return segment(f"retry-{run_id}-{shard:05d}")
 
 
 def cached_group(fingerprint: str, sha256: str, first_page: int) -> str:

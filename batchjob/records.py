@@ -268,6 +268,32 @@ class RunInfo(Record):
     shards: int
 
 
+class Ledger(Record):
+    """`ledger.json`, the only commit of intake (invariant 6), always replaced with If-Match.
+
+    `adopted`: keys of inbox segments that are part of a run, with the time of that (ms), so that one found again is
+    not taken twice. `open`: runs without a summary. `unsubmitted`: those of them whose jobs do not exist yet.
+    `generation` grows with each version; `writer` makes every version of the file unlike any other.
+    """
+
+    format: Literal[1] = 1
+    generation: int = 0
+    writer: str = ""
+    adopted: dict[str, int] = {}
+    open: tuple[str, ...] = ()
+    unsubmitted: tuple[str, ...] = ()
+
+
+class Submission(Record):
+    """`submitted.json`: an intent to submit a run's jobs (`writer`, `at` in ms), then their ids (invariant 7)."""
+
+    format: Literal[1] = 1
+    writer: str
+    at: int
+    process_job: str | None = None
+    reduce_job: str | None = None
+
+
 class Output(Record):
     """A file that a receipt vouches for."""
 

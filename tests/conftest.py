@@ -9,8 +9,11 @@ from hypothesis import settings
 from tests.support import servers
 from tests.support.servers import S3Server
 
-settings.register_profile("no deadline", deadline=None)  # the machine that runs the tests may be busy
-settings.load_profile("no deadline")
+# The machine that runs the tests may be busy, so nothing has a deadline. What `make test` tries is the same each
+# time, so that it fails for a change and not by chance; `make test-slow` tries something new.
+settings.register_profile("reproducible", deadline=None, derandomize=True)
+settings.register_profile("random", deadline=None, max_examples=300)
+settings.load_profile("reproducible")
 
 
 @pytest.fixture(scope="session")
