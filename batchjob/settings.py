@@ -65,6 +65,9 @@ class Settings(BaseSettings):
     s3_endpoint: str | None = None
     """Endpoint of an S3-compatible server; without it AWS."""
 
+    shard_cost: Annotated[float, Field(gt=0)] = 1200.0
+    """Estimated cost of a shard, in CPU seconds; a run has as many shards as its rows need."""
+
     workers: Annotated[int | None, Field(ge=1)] = None
     """Documents in work at once in a shard; without it what the job's CPUs and memory allow."""
     ocr_engine: Literal["paddle", "tesseract"] = "paddle"

@@ -1,0 +1,155 @@
+"""What a row will cost, in CPU seconds, from its size and type: shards are cut by it, plans are told in it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batchjob import layout
+from batchjob.ports import Get, Put, read_or_none
+from batchjob.records import Action, Calibration, FinalState, ManifestRow, Measured
+
+MEGABYTE = 1_000_000
+DELETION_SECONDS = 0.02
+OTHER = "other"
+TYPES = {
+    ".pdf": "pdf",
+    ".jpg": "photo",
+    ".jpeg": "photo",
+    ".png": "photo",
+    ".tif": "fax",
+    ".tiff": "fax",
+    ".xdw": "docuworks",
+    ".xbd": "docuworks",
+}
+"""Types that cost alike, by the end of the key."""
+FEW = 50
+"""Documents of a type below which its measured costs say too little."""
+HALF_LIFE = 0.5
+"""What an earlier run's measurements weigh beside those of the next one."""
+
+
+class CalibrationStore(Get, Put, Protocol):
+    """The verbs for what is known of costs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """CPU seconds for a document of a type, and for each megabyte of it."""
+
+    document: float
+    megabyte: float
+
+    def of(self, size: int | None, usual: int) -> float:
+        return self.document + self.megabyte * (usual if size is None else size) / MEGABYTE
+
+
+RATES = {
+    "pdf": Rate(0.1, 10.0),
+    "photo": Rate(1.2, 0.3),
+    "fax": Rate(0.5, 10.0),
+    "docuworks": Rate(0.5, 10.0),
+    OTHER: Rate(0.5, 5.0),
+}
+"""Before anything was measured: a scanned page takes about a second (docs/benchmarks.md) and 100,000 bytes."""
+USUAL_BYTES = 100_000
+"""Assumed where a row does not say its size."""
+
+
+def estimated_costs(rows: pa.RecordBatch | pa.Table, rates: Mapping[str, Rate] = RATES) -> np.ndarray:
+    """CPU seconds a row; a row that brings its own `cost` keeps it."""
+    types = _types(rows["key"])
+    sizes = pc.fill_null(rows["size"], USUAL_BYTES).to_numpy(zero_copy_only=False) / MEGABYTE
+    names = [OTHER, *dict.fromkeys(TYPES.values())]
+    documents = np.array([rates[name].document for name in names])
+    megabytes = np.array([rates[name].megabyte for name in names])
+    costs = documents[types] + megabytes[types] * sizes
+    deletions = pc.equal(rows["action"], Action.DELETE.value).to_numpy(zero_copy_only=False)
+    given = pc.fill_null(rows["cost"], 0.0).to_numpy(zero_copy_only=False)
+    return np.asarray(np.where(given > 0, given, np.where(deletions, DELETION_SECONDS, costs)))
+
+
+def _types(keys: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """A number a key: the place of its type after OTHER."""
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(TYPES.values()), 1)}
+    types = np.zeros(len(keys), np.int8)
+    for suffix, name in TYPES.items():
+        ends = pc.ends_with(keys, suffix, ignore_case=True).to_numpy(zero_copy_only=False)
+        types[ends] = numbers[name]
+    return types
+
+
+def type_of(key: str) -> str:
+    """The type that a key's cost is estimated by."""
+    return TYPES.get("." + key.lower().rpartition(".")[2], OTHER)
+
+
+def estimated_cost(row: ManifestRow, rates: Mapping[str, Rate] = RATES) -> float:
+    """CPU seconds of one row."""
+    if row.cost > 0:
+        return row.cost
+    if row.action is Action.DELETE:
+        return DELETION_SECONDS
+    return rates[type_of(row.key)].of(row.size, USUAL_BYTES)
+
+
+def read_rates(store: Get) -> Mapping[str, Rate]:
+    """Rates as earlier runs measured them, the built-in ones for types with few documents. Raises TransientError."""
+    data = read_or_none(store, layout.CALIBRATION)
+    if data is None:
+        return RATES
+    measured = Calibration.model_validate_json(data).types
+    return RATES | {name: _fit(sums) for name, sums in measured.items() if sums.documents >= FEW}
+
+
+def _fit(sums: Measured) -> Rate:
+    """Least squares of seconds over megabytes, neither term below 0.
+
+    (https://en.wikipedia.org/wiki/Simple_linear_regression)
+    """
+    count, x, y = sums.documents, sums.megabytes, sums.seconds
+    spread = count * sums.megabytes_squared - x * x
+    slope = (count * sums.megabytes_seconds - x * y) / spread if spread > 1e-9 else 0.0
+    offset = (y - slope * x) / count
+    if slope < 0:
+        return Rate(y / count, 0.0)
+    if offset < 0:
+        return Rate(0.0, y / x)
+    return Rate(offset, slope)
+
+
+def learn(store: CalibrationStore, outcomes: pa.Table) -> None:
+    """Adds a finished run's documents to what is known of costs; a race with another run loses one of the two."""
+    read = outcomes.filter(
+        pc.and_(
+            pc.equal(outcomes["state"], FinalState.INDEXED.value),
+            pc.greater(outcomes["reading_seconds"], 0.0),
+        )
+    )
+    if not len(read):
+        return
+    data = read_or_none(store, layout.CALIBRATION)
+    known = Calibration() if data is None else Calibration.model_validate_json(data)
+    types = _types(read["key"])
+    sizes = pc.fill_null(read["size"], 0).to_numpy() / MEGABYTE
+    seconds = read["reading_seconds"].to_numpy()
+    sums = dict(known.types)
+    for number, name in enumerate([OTHER, *dict.fromkeys(TYPES.values())]):
+        these = types == number
+        if these.any():
+            sums[name] = _added(sums.get(name, Measured()), sizes[these], seconds[these])
+    store.put(layout.CALIBRATION, Calibration(types=sums).to_json())
+
+
+def _added(before: Measured, x: np.ndarray, y: np.ndarray) -> Measured:
+    fresh = {
+        "documents": float(len(x)),
+        "megabytes": float(x.sum()),
+        "seconds": float(y.sum()),
+        "megabytes_squared": float((x * x).sum()),
+        "megabytes_seconds": float((x * y).sum()),
+    }
+    return Measured(**{name: HALF_LIFE * getattr(before, name) + value for name, value in fresh.items()})
