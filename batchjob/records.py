@@ -164,8 +164,8 @@ class Extraction:
 class Outcome:
     """How a manifest row ended in its shard; the reducer turns `state` into the final one.
 
-    `observed_at` is the version of the write (ms); `part` names the bulk part that holds the document. `seconds` is wall
-    time with all waiting, `reading_seconds` what its pages took to read, now or when they were put into the cache.
+    `observed_at` is the version of the write (ms); `part` names the bulk part that holds the document. `seconds` is
+    wall time with all waiting, `reading_seconds` what its pages took to read, now or when they came into the cache.
     """
 
     doc_id: str

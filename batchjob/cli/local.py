@@ -27,9 +27,9 @@ from batchjob.local.retry import JobEnd
 from batchjob.manifest.read import Manifest, read_manifest
 from batchjob.ocr.installed import check as check_ocr
 from batchjob.operate.status import RunStore, read_status
+from batchjob.ports import Store
 from batchjob.process.capacity import capacity
 from batchjob.process.fingerprint import extraction_fingerprint
-from batchjob.ports import Store
 from batchjob.records import FinalState, RunInfo, Summary, manifest_batches
 from batchjob.reduce.mapping import ensure_index
 from batchjob.runs import read_summary

@@ -7,8 +7,8 @@ import click
 from batchjob.adapters.source_folder import SourceFolder
 from batchjob.cli import options, services
 from batchjob.cli.output import notice, print_json, print_result, print_table
-from batchjob.errors import UsageError
 from batchjob.drain.cost import estimated_cost
+from batchjob.errors import UsageError
 from batchjob.manifest.folder import SUFFIXES, read_listing
 from batchjob.manifest.read import Manifest, one_row_an_object, read_manifest
 from batchjob.records import ManifestRow, manifest_to_parquet

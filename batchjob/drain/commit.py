@@ -20,7 +20,7 @@ from batchjob.drain.inbox import (
     set_aside,
     sort_by_due,
 )
-from batchjob.drain.ledger import SegmentsTakenError, commit_runs, read_ledger
+from batchjob.drain.ledger import SegmentsTakenError, commit_runs, forget_segments, read_ledger
 from batchjob.errors import ObjectMissingError, TransientError
 from batchjob.ports import Clock, Store
 from batchjob.records import RunInfo
@@ -67,10 +67,9 @@ def commit_inbox(intake: Intake, store: Store, clock: Clock) -> Committed:
     """
     damaged: list[str] = []
     for _ in range(ROUNDS):
-        listed = list_segments(store)
-        adopted = read_ledger(store).adopted
+        pending = tidy_inbox(intake.writer, store, clock)
         try:
-            found = sort_by_due(store, [key for key in listed if key not in adopted], clock.now_ms())
+            found = sort_by_due(store, pending, clock.now_ms())
             if not found.due:
                 return Committed(waiting=len(found.waiting), damaged=damaged)
             done = _commit(intake, store, clock, found.due, read_segments(store, found.due))
@@ -82,6 +81,18 @@ def commit_inbox(intake: Intake, store: Store, clock: Clock) -> Committed:
         remove_segments(store, found.due)
         return Committed(done.runs, done.rows, done.repeated, len(found.due), len(found.waiting), damaged)
     raise TransientError(f"other drains took the inbox's segments {ROUNDS} times: try again", cause="ledger")
+
+
+def tidy_inbox(writer: str, store: Store, clock: Clock) -> list[str]:
+    """Removes segments that a committed run holds and a dead drain left; returns those that no run holds.
+
+    Raises TransientError.
+    """
+    listed = list_segments(store)
+    adopted = read_ledger(store).adopted
+    remove_segments(store, [key for key in listed if key in adopted])
+    forget_segments(store, writer, listed, clock.now_ms())
+    return [key for key in listed if key not in adopted]
 
 
 def commit_rows(intake: Intake, store: Store, clock: Clock, batches: Iterable[pa.RecordBatch]) -> Committed:

@@ -92,8 +92,8 @@ def _groups(rows: Rows, cut: Cut, scratch: Path) -> Iterator[pa.Table]:
         place = slice(start, start := start + len(table))
         shard_of, costs = cut.shard_of[place], rows.costs[place]
         field = MANIFEST_SCHEMA.field("cost")
-        table = table.set_column(table.schema.get_field_index("cost"), field, pa.array(costs))
-        spill.add(table.append_column(SHARD, pa.array(shard_of)), shard_of // shards_a_group)
+        costed = table.set_column(table.schema.get_field_index("cost"), field, pa.array(costs))
+        spill.add(costed.append_column(SHARD, pa.array(shard_of)), shard_of // shards_a_group)
     return spill.tables()
 
 

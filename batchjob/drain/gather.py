@@ -210,7 +210,7 @@ def _ranks(sequencers: pa.ChunkedArray) -> np.ndarray:
         return np.full(len(sequencers), -1)
     width = pc.max(pc.utf8_length(sequencers)).as_py()
     padded = pc.utf8_rpad(sequencers, width, "0")
-    ranks = pc.rank(padded, sort_keys="ascending", null_placement="at_end", tiebreaker="dense").to_numpy()
+    ranks = pc.rank(padded, tiebreaker="dense").to_numpy()
     return np.asarray(np.where(pc.is_null(sequencers).to_numpy(), -1, ranks.astype(np.int64)))
 
 

@@ -111,7 +111,9 @@ def local_retries(store: ReadStore) -> list[str]:
     """
     keys = sorted(meta.key for meta in store.list(layout.RETRIES))
     infos = {name: read_or_none(store, layout.run_info(name)) for name in map(layout.run_of_retries, keys)}
-    local = {name for name, data in infos.items() if data and RunInfo.model_validate_json(data).kind == "local"}
+    local = {
+        name for name, data in infos.items() if data and RunInfo.model_validate_json(data).kind == "local"
+    }
     return [key for key in keys if layout.run_of_retries(key) in local]
 
 

@@ -106,19 +106,19 @@ def _give_up(store: FinishStore, run: RunInfo, row: ManifestRow, outcome: Outcom
     store.put(layout.quarantined_row(outcome.doc_id), given_up.to_json())
 
 
-def clear_quarantine(store: FinishStore, run: RunInfo, outcomes: Sequence[Outcome]) -> None:
-    """A success clears what earlier runs gave up of the same objects (invariant 5). Raises TransientError."""
+def clear_quarantine(store: FinishStore, outcomes: Sequence[Outcome]) -> None:
+    """A later success clears what was given up of the same object (invariant 5). Raises TransientError."""
     listed = [meta.key for meta in store.list(layout.QUARANTINED_ROWS)]
     if not listed:
         return
-    done = {
-        layout.quarantined_row(o.doc_id)
+    seen_at = {
+        layout.quarantined_row(o.doc_id): o.observed_at or 0
         for o in outcomes
         if o.state in (FinalState.INDEXED, FinalState.DELETED)
     }
     for key in listed:
-        data = read_or_none(store, key) if key in done else None
-        if data is not None and GivenUp.model_validate_json(data).run_id < run.run_id:
+        data = read_or_none(store, key) if key in seen_at else None
+        if data is not None and GivenUp.model_validate_json(data).at < seen_at[key]:
             store.delete(key)
 
 
@@ -135,7 +135,7 @@ def finish_run(
     by_shard = read_outcomes(store, receipts)
     for shard, proposed in by_shard:
         write_retries(store, run, shard, proposed, clock.now_ms())
-    clear_quarantine(store, run, outcomes)
+    clear_quarantine(store, outcomes)
     store.put(layout.merged_outcomes(run.run_id), outcomes_to_parquet(outcomes))
     summary = _summary(run, receipts, outcomes, state, clock.now_ms(), seconds)
     try:

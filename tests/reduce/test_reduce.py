@@ -17,7 +17,7 @@ from batchjob.errors import (
     TransientError,
     UsageError,
 )
-from batchjob.records import Checkpoint, FinalState, ManifestRow, RunInfo, manifest_from_parquet
+from batchjob.records import Checkpoint, FinalState, GivenUp, ManifestRow, RunInfo, manifest_from_parquet
 from batchjob.reduce import bulk
 from batchjob.reduce.bulk import Operation, deliver, join_operations
 from batchjob.reduce.checkpoint import CheckpointFile
