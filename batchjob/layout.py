@@ -47,8 +47,17 @@ def merged_outcomes(run_id: str) -> str:
     return f"runs/{run_id}/outcomes.parquet"
 
 
+def receipts(run_id: str) -> str:
+    """The prefix of all receipts of a run."""
+    return f"runs/{run_id}/receipts/"
+
+
 def receipt(run_id: str, shard: int) -> str:
-    return f"runs/{run_id}/receipts/{shard:05d}.json"
+    return f"{receipts(run_id)}{shard:05d}.json"
+
+
+def shard_of_receipt(key: str) -> int:
+    return int(key.rpartition("/")[2].removesuffix(".json"))
 
 
 def checkpoint(run_id: str) -> str:

@@ -22,6 +22,8 @@ COMMANDS = {
     "extract": "batchjob.cli.extract:extract",
     "search": "batchjob.cli.operate:search",
     "status": "batchjob.cli.operate:status",
+    "runs": "batchjob.cli.runs:runs",
+    "quarantine": "batchjob.cli.quarantine:quarantine",
 }
 
 

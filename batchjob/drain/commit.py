@@ -1,7 +1,7 @@
 """From the inbox to committed runs: gather, cut, freeze, one CAS of the ledger, and only then segments go."""
 
-import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from batchjob.drain.ledger import SegmentsTakenError, commit_runs, forget_segmen
 from batchjob.errors import ObjectMissingError, TransientError
 from batchjob.ports import Clock, Store
 from batchjob.records import RunInfo
+from batchjob.scratch import scratch_folder
 
 ROUNDS = 10
 """How often a drain begins anew because another took segments that it had read."""
@@ -121,9 +122,8 @@ def freeze_rows(
     batches: Iterable[pa.RecordBatch],
     segments: Sequence[str] = (),
 ) -> Committed:
-    """Freezes runs of rows in MANIFEST_SCHEMA without committing them. Raises TransientError."""
-    with tempfile.TemporaryDirectory(prefix="batchjob-plan-", dir=intake.scratch) as name:
-        scratch = Path(name)
+    """Freezes runs of rows in MANIFEST_SCHEMA without committing them. Raises UsageError (scratch), TransientError."""
+    with scratch_folder(intake.scratch) as scratch, _room(scratch):
         rows = gather(batches, scratch, read_rates(store))
         if not len(rows):
             return Committed(segments=len(segments))
@@ -131,6 +131,17 @@ def freeze_rows(
         runs = new_runs(pieces, intake.target, segments, clock)
         freeze(runs, rows, pieces, store, scratch)
         return Committed(runs, len(rows), rows.repeated, len(segments))
+
+
+@contextmanager
+def _room(scratch: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TransientError(
+            f"rows could not be kept in {scratch}: {error}; set BATCHJOB_SCRATCH to a folder with room",
+            cause="scratch_full",
+        ) from error
 
 
 def _cut(intake: Intake, costs: np.ndarray) -> Cut:

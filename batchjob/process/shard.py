@@ -17,7 +17,6 @@ from batchjob.process.ahead import ReadAhead
 from batchjob.process.parts import PartWriter, output
 from batchjob.process.readers import Readers
 from batchjob.process.reconcile import Processed, Surroundings, process_row
-from batchjob.process.scratch import scratch_folder
 from batchjob.records import (
     DEPENDENCY_CAUSES,
     FinalState,
@@ -29,6 +28,7 @@ from batchjob.records import (
     manifest_from_parquet,
     outcomes_to_parquet,
 )
+from batchjob.scratch import scratch_folder
 
 LEAST_AHEAD = 4
 """Rows whose objects are fetched while the workers are busy; at least as many as there are workers."""
