@@ -18,6 +18,7 @@ from batchjob.cli.manifest import read_folder
 from batchjob.cli.output import log, notice, print_json, print_problems, print_table, progress_bar
 from batchjob.cli.stations import check_failure_limit
 from batchjob.drain.commit import Intake, freeze_rows
+from batchjob.drain.cost import learn_costs
 from batchjob.drain.freeze import Target
 from batchjob.drain.inbox import local_retries, read_segments, remove_segments
 from batchjob.errors import TransientError, UsageError
@@ -98,6 +99,7 @@ def local(
         if summary is None:
             raise TransientError(f"run {run.run_id} has no summary; run `batchjob reduce {run.run_id}` again")
         remove_segments(store, retries)
+        learn_costs(store, run)
         _show(summary, store, found, url, time.monotonic() - started, as_json)
     check_failure_limit(summary, settings)
     requeued = summary.states[FinalState.REQUEUED]

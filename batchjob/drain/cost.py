@@ -1,5 +1,6 @@
 """What a row will cost, in CPU seconds, from its size and type: shards are cut by it, plans are told in it."""
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,10 +8,12 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from batchjob import layout
 from batchjob.ports import Get, Put, read_or_none
-from batchjob.records import Action, Calibration, FinalState, ManifestRow, Measured
+from batchjob.records import Action, Calibration, FinalState, ManifestRow, Measured, RunInfo
+from batchjob.runs import read_receipt
 
 MEGABYTE = 1_000_000
 DELETION_SECONDS = 0.02
@@ -26,10 +29,13 @@ TYPES = {
     ".xbd": "docuworks",
 }
 """Types that cost alike, by the end of the key."""
+NAMES = [OTHER, *dict.fromkeys(TYPES.values())]
 FEW = 50
 """Documents of a type below which its measured costs say too little."""
 HALF_LIFE = 0.5
 """What an earlier run's measurements weigh beside those of the next one."""
+SHARDS_READ = 20
+MEASURED_COLUMNS = ("state", "key", "size", "reading_seconds")
 
 
 class CalibrationStore(Get, Put, Protocol):
@@ -63,9 +69,8 @@ def estimated_costs(rows: pa.RecordBatch | pa.Table, rates: Mapping[str, Rate] =
     """CPU seconds a row; a row that brings its own `cost` keeps it."""
     types = _types(rows["key"])
     sizes = pc.fill_null(rows["size"], USUAL_BYTES).to_numpy(zero_copy_only=False) / MEGABYTE
-    names = [OTHER, *dict.fromkeys(TYPES.values())]
-    documents = np.array([rates[name].document for name in names])
-    megabytes = np.array([rates[name].megabyte for name in names])
+    documents = np.array([rates[name].document for name in NAMES])
+    megabytes = np.array([rates[name].megabyte for name in NAMES])
     costs = documents[types] + megabytes[types] * sizes
     deletions = pc.equal(rows["action"], Action.DELETE.value).to_numpy(zero_copy_only=False)
     given = pc.fill_null(rows["cost"], 0.0).to_numpy(zero_copy_only=False)
@@ -73,12 +78,11 @@ def estimated_costs(rows: pa.RecordBatch | pa.Table, rates: Mapping[str, Rate] =
 
 
 def _types(keys: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """A number a key: the place of its type after OTHER."""
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(TYPES.values()), 1)}
+    """A number a key: the place of its type in NAMES."""
     types = np.zeros(len(keys), np.int8)
     for suffix, name in TYPES.items():
         ends = pc.ends_with(keys, suffix, ignore_case=True).to_numpy(zero_copy_only=False)
-        types[ends] = numbers[name]
+        types[ends] = NAMES.index(name)
     return types
 
 
@@ -121,35 +125,46 @@ def _fit(sums: Measured) -> Rate:
     return Rate(offset, slope)
 
 
-def learn(store: CalibrationStore, outcomes: pa.Table) -> None:
-    """Adds a finished run's documents to what is known of costs; a race with another run loses one of the two."""
-    read = outcomes.filter(
-        pc.and_(
-            pc.equal(outcomes["state"], FinalState.INDEXED.value),
-            pc.greater(outcomes["reading_seconds"], 0.0),
-        )
-    )
-    if not len(read):
-        return
+def learn_costs(store: CalibrationStore, run: RunInfo) -> None:
+    """Adds what a finished run's documents took to what is known; a race with another run loses one of the two.
+
+    A sample of the shards is read. Raises TransientError.
+    """
     data = read_or_none(store, layout.CALIBRATION)
-    known = Calibration() if data is None else Calibration.model_validate_json(data)
+    known = {} if data is None else Calibration.model_validate_json(data).types
+    fresh: dict[str, Measured] = {}
+    for shard in range(0, run.shards, -(-run.shards // SHARDS_READ)):
+        receipt = read_receipt(store, run.run_id, shard)
+        outcomes = None if receipt is None else read_or_none(store, receipt.outcomes.key)
+        if outcomes is not None:
+            _measure(pq.read_table(io.BytesIO(outcomes), columns=list(MEASURED_COLUMNS)), fresh)
+    if fresh:
+        types = known | {
+            name: _sum(known.get(name, Measured()), sums, HALF_LIFE) for name, sums in fresh.items()
+        }
+        store.put(layout.CALIBRATION, Calibration(types=types).to_json())
+
+
+def _measure(outcomes: pa.Table, sums: dict[str, Measured]) -> None:
+    indexed = pc.equal(outcomes["state"], FinalState.INDEXED.value)
+    read = outcomes.filter(pc.and_(indexed, pc.greater(outcomes["reading_seconds"], 0.0)))
     types = _types(read["key"])
     sizes = pc.fill_null(read["size"], 0).to_numpy() / MEGABYTE
     seconds = read["reading_seconds"].to_numpy()
-    sums = dict(known.types)
-    for number, name in enumerate([OTHER, *dict.fromkeys(TYPES.values())]):
-        these = types == number
-        if these.any():
-            sums[name] = _added(sums.get(name, Measured()), sizes[these], seconds[these])
-    store.put(layout.CALIBRATION, Calibration(types=sums).to_json())
+    for number, name in enumerate(NAMES):
+        x, y = sizes[types == number], seconds[types == number]
+        if len(x):
+            found = Measured(
+                documents=len(x),
+                megabytes=x.sum(),
+                seconds=y.sum(),
+                megabytes_squared=(x * x).sum(),
+                megabytes_seconds=(x * y).sum(),
+            )
+            sums[name] = _sum(sums.get(name, Measured()), found, 1.0)
 
 
-def _added(before: Measured, x: np.ndarray, y: np.ndarray) -> Measured:
-    fresh = {
-        "documents": float(len(x)),
-        "megabytes": float(x.sum()),
-        "seconds": float(y.sum()),
-        "megabytes_squared": float((x * x).sum()),
-        "megabytes_seconds": float((x * y).sum()),
-    }
-    return Measured(**{name: HALF_LIFE * getattr(before, name) + value for name, value in fresh.items()})
+def _sum(before: Measured, found: Measured, weight: float) -> Measured:
+    """`weight`: of what was known before."""
+    earlier = before.model_dump()
+    return Measured(**{name: weight * earlier[name] + value for name, value in found.model_dump().items()})

@@ -59,14 +59,17 @@ def test_who_was_first_has_the_shard(store: FolderStore, run: RunInfo) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_giving_up_may_fail_at_every_step(store: FolderStore, run: RunInfo, kind: Kind) -> None:
-    at = 0
-    while missing_shards(store, run):
-        at += 1
+def test_giving_up_may_fail_at_every_step(store: FolderStore, kind: Kind) -> None:
+    """Two steps a shard: its outcomes, then its receipt."""
+    for at in range(1, 7):
+        [run] = commit_rows(intake(shards=3), store, CLOCK, manifest_batches(events(f"{at}", 7))).runs
         faulty = FaultStore(store, Faults(FaultPlan(at, kind)))
         with pytest.raises((SimulatedCrash, TransientError)):
-            abandon(faulty, run, missing_shards(store, run), f"sweeper-{at}", "dead")
-    assert {receipt.counts.rows for receipt in read_receipts(store, run)} == {2, 3}
+            abandon(faulty, run, range(3), "first", "dead")
+        done = 3 - len(missing_shards(store, run))
+        assert done == (at - 1) // 2 + (kind != "crash_before" and at % 2 == 0)
+        assert len(abandon(store, run, range(3), "second", "dead")) == 3 - done
+        assert sum(receipt.counts.requeued for receipt in read_receipts(store, run)) == run.rows
 
 
 def test_rows_of_a_dead_shard_are_in_the_next_run_without_an_attempt(
