@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +49,8 @@ class Intake:
 class Committed:
     """What became of the inbox: runs with one row an object; `repeated` rows named one that another row names.
 
-    `waiting`: segments whose rows are not due yet; `damaged`: where unreadable ones were put.
+    `waiting`: segments whose rows are not due yet; `damaged`: where unreadable ones were put. `cost` of all rows in CPU
+    seconds; `imbalance`: the heaviest shard over the mean, save a document that exceeds it alone.
     """
 
     runs: list[RunInfo] = field(default_factory=list)
@@ -58,6 +59,8 @@ class Committed:
     segments: int = 0
     waiting: int = 0
     damaged: list[str] = field(default_factory=list)
+    cost: float = 0.0
+    imbalance: float = 1.0
 
 
 def commit_inbox(intake: Intake, store: Store, clock: Clock) -> Committed:
@@ -80,7 +83,7 @@ def commit_inbox(intake: Intake, store: Store, clock: Clock) -> Committed:
             damaged.append(set_aside(store, error.key))
             continue
         remove_segments(store, found.due)
-        return Committed(done.runs, done.rows, done.repeated, len(found.due), len(found.waiting), damaged)
+        return replace(done, waiting=len(found.waiting), damaged=damaged)
     raise TransientError(f"other drains took the inbox's segments {ROUNDS} times: try again", cause="ledger")
 
 
@@ -130,7 +133,14 @@ def freeze_rows(
         pieces = _cut(intake, rows.costs)
         runs = new_runs(pieces, intake.target, segments, clock)
         freeze(runs, rows, pieces, store, scratch)
-        return Committed(runs, len(rows), rows.repeated, len(segments))
+        return Committed(
+            runs,
+            len(rows),
+            rows.repeated,
+            len(segments),
+            cost=float(rows.costs.sum()),
+            imbalance=pieces.imbalance,
+        )
 
 
 @contextmanager
