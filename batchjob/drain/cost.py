@@ -88,7 +88,7 @@ def _types(keys: pa.Array | pa.ChunkedArray) -> np.ndarray:
 
 def type_of(key: str) -> str:
     """The type that a key's cost is estimated by."""
-    return TYPES.get("." + key.lower().rpartition(".")[2], OTHER)
+    return next((name for suffix, name in TYPES.items() if key.lower().endswith(suffix)), OTHER)
 
 
 def estimated_cost(row: ManifestRow, rates: Mapping[str, Rate] = RATES) -> float:
