@@ -6,7 +6,7 @@ from pathlib import Path
 from batchjob.adapters.clock import SystemClock
 from batchjob.adapters.folder import FolderStore
 from batchjob.drain.commit import commit_inbox
-from tests.support.intake import intake
+from tests.support.segments import intake
 
 if __name__ == "__main__":
     print(commit_inbox(intake(), FolderStore(Path(sys.argv[1])), SystemClock()).rows)

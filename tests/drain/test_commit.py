@@ -20,7 +20,7 @@ from batchjob.ports import Store
 from batchjob.records import ManifestRow, manifest_batches
 from batchjob.runs import read_run
 from tests.adapters.races import together
-from tests.support.intake import Interrupted, committed, events, inbox_keys, intake, put_segment, read_rows
+from tests.support.segments import Interrupted, committed, events, inbox_keys, intake, put_segment, read_rows
 from tests.support.servers import S3Server, unique_name
 
 CLOCK = SystemClock()

@@ -14,7 +14,7 @@ from batchjob.ports import Store
 from batchjob.records import GivenUp, ManifestRow
 from tests.support.command import batchjob
 from tests.support.faults import KINDS, FaultPlan, Faults, FaultStore, Kind, SimulatedCrash
-from tests.support.intake import inbox_keys, read_rows
+from tests.support.segments import inbox_keys, read_rows
 
 ROWS = [
     ManifestRow("bucket", f"部/{number} .pdf", attempt=3, tags=("a", "b"), not_before=7, cost=2.0)

@@ -17,7 +17,7 @@ from batchjob.reduce.receipts import read_receipts
 from batchjob.runs import read_receipt
 from tests.support.command import batchjob
 from tests.support.faults import KINDS, FaultPlan, Faults, FaultStore, Kind, SimulatedCrash
-from tests.support.intake import committed, events, intake, read_rows
+from tests.support.segments import committed, events, intake, read_rows
 
 CLOCK = SystemClock()
 

@@ -19,7 +19,7 @@ from batchjob.ports import Store
 from batchjob.records import RunInfo, Submission, manifest_batches
 from batchjob.reduce.receipts import read_receipts
 from tests.support.faults import KINDS, FaultPlan, Faults, FaultStore, Kind, SimulatedCrash
-from tests.support.intake import events, intake, put_segment
+from tests.support.segments import events, intake, put_segment
 from tests.support.servers import unique_name
 
 CLOCK = SystemClock()

@@ -14,7 +14,7 @@ from batchjob.drain.ledger import read_ledger
 from batchjob.errors import TransientError
 from batchjob.ports import Store
 from tests.support.faults import KINDS, FaultPlan, Faults, FaultStore, Kind, SimulatedCrash
-from tests.support.intake import committed, events, inbox_keys, intake, put_segment
+from tests.support.segments import committed, events, inbox_keys, intake, put_segment
 
 KEYS = {row.key for row in [*events("a", 6), *events("b", 3)]}
 

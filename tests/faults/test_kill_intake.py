@@ -12,7 +12,7 @@ from batchjob.adapters.clock import SystemClock
 from batchjob.adapters.folder import FolderStore
 from batchjob.drain.commit import commit_inbox
 from batchjob.drain.ledger import read_ledger
-from tests.support.intake import committed, events, inbox_keys, intake, put_segment
+from tests.support.segments import committed, events, inbox_keys, intake, put_segment
 
 LIVES = 40
 

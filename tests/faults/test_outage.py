@@ -19,8 +19,8 @@ from batchjob.ports import Get, Opened
 from batchjob.records import FinalState, ManifestRow, RunInfo
 from batchjob.runs import read_summary
 from tests.support.documents import text_pdf, write_folder
-from tests.support.intake import put_segment
 from tests.support.pipeline import FINGERPRINT, Pipeline
+from tests.support.segments import put_segment
 from tests.support.servers import unique_name
 
 HOURS = 4
