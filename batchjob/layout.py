@@ -18,10 +18,15 @@ def doc_id(bucket: str, key: str) -> str:
 
 LEDGER = "ledger.json"
 INBOX = "inbox/"
+QUARANTINED_MESSAGES = "quarantine/messages/"
 
 
 def segment(name: str) -> str:
     return f"{INBOX}{name}.parquet"
+
+
+def quarantined_messages(name: str) -> str:
+    return f"{QUARANTINED_MESSAGES}{name}.ndjson"
 
 
 def run_info(run_id: str) -> str:
