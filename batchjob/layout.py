@@ -21,10 +21,15 @@ INBOX = "inbox/"
 CALIBRATION = "calibration.json"
 RETRIES = "inbox/retry-"
 QUARANTINED_ROWS = "quarantine/rows/"
+QUARANTINED_MESSAGES = "quarantine/messages/"
 
 
 def segment(name: str) -> str:
     return f"{INBOX}{name}.parquet"
+
+
+def quarantined_messages(name: str) -> str:
+    return f"{QUARANTINED_MESSAGES}{name}.ndjson"
 
 
 def run_info(run_id: str) -> str:

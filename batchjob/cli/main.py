@@ -15,6 +15,7 @@ from batchjob.local.jobs import SUPERVISOR
 from batchjob.sandbox import end_with_parent
 
 COMMANDS = {
+    "drain": "batchjob.cli.drain:drain",
     "local": "batchjob.cli.local:local",
     "process": "batchjob.cli.stations:process",
     "reduce": "batchjob.cli.stations:reduce",

@@ -9,10 +9,10 @@ from batchjob.cli import options, services
 from batchjob.cli.output import notice, print_json, print_result, print_table
 from batchjob.drain.cost import estimated_cost
 from batchjob.errors import UsageError
-from batchjob.manifest.folder import SUFFIXES, read_listing
+from batchjob.manifest.folder import read_listing
 from batchjob.manifest.read import Manifest, one_row_an_object, read_manifest
 from batchjob.records import ManifestRow, manifest_to_parquet
-from batchjob.settings import Settings, load_settings
+from batchjob.settings import SUFFIXES, Settings, load_settings
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

@@ -14,22 +14,13 @@ from batchjob import layout
 from batchjob.ports import Get, Put, read_or_none
 from batchjob.records import Action, Calibration, FinalState, ManifestRow, Measured, RunInfo
 from batchjob.runs import read_receipt
+from batchjob.settings import SUFFIXES
 
 MEGABYTE = 1_000_000
 DELETION_SECONDS = 0.02
 OTHER = "other"
-TYPES = {
-    ".pdf": "pdf",
-    ".jpg": "photo",
-    ".jpeg": "photo",
-    ".png": "photo",
-    ".tif": "fax",
-    ".tiff": "fax",
-    ".xdw": "docuworks",
-    ".xbd": "docuworks",
-}
-"""Types that cost alike, by the end of the key."""
-NAMES = [OTHER, *dict.fromkeys(TYPES.values())]
+TYPES = (OTHER, *SUFFIXES)
+"""What documents are told apart by: the end of the key."""
 FEW = 50
 """Documents of a type below which its measured costs say too little."""
 HALF_LIFE = 0.5
@@ -53,11 +44,14 @@ class Rate:
         return self.document + self.megabyte * (usual if size is None else size) / MEGABYTE
 
 
+SCANS = Rate(0.5, 10.0)
+PICTURE = Rate(1.2, 0.3)
 RATES = {
-    "pdf": Rate(0.1, 10.0),
-    "photo": Rate(1.2, 0.3),
-    "fax": Rate(0.5, 10.0),
-    "docuworks": Rate(0.5, 10.0),
+    **dict.fromkeys(SUFFIXES, SCANS),
+    ".pdf": Rate(0.1, 10.0),
+    ".jpg": PICTURE,
+    ".jpeg": PICTURE,
+    ".png": PICTURE,
     OTHER: Rate(0.5, 5.0),
 }
 """Before anything was measured: a scanned page takes about a second (docs/benchmarks.md) and 100,000 bytes."""
@@ -69,8 +63,8 @@ def estimated_costs(rows: pa.RecordBatch | pa.Table, rates: Mapping[str, Rate] =
     """CPU seconds a row; a row that brings its own `cost` keeps it."""
     types = _types(rows["key"])
     sizes = pc.fill_null(rows["size"], USUAL_BYTES).to_numpy(zero_copy_only=False) / MEGABYTE
-    documents = np.array([rates[name].document for name in NAMES])
-    megabytes = np.array([rates[name].megabyte for name in NAMES])
+    documents = np.array([rates[name].document for name in TYPES])
+    megabytes = np.array([rates[name].megabyte for name in TYPES])
     costs = documents[types] + megabytes[types] * sizes
     deletions = pc.equal(rows["action"], Action.DELETE.value).to_numpy(zero_copy_only=False)
     given = pc.fill_null(rows["cost"], 0.0).to_numpy(zero_copy_only=False)
@@ -78,17 +72,16 @@ def estimated_costs(rows: pa.RecordBatch | pa.Table, rates: Mapping[str, Rate] =
 
 
 def _types(keys: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """A number a key: the place of its type in NAMES."""
+    """A number a key: the place of its type in TYPES."""
     types = np.zeros(len(keys), np.int8)
-    for suffix, name in TYPES.items():
-        ends = pc.ends_with(keys, suffix, ignore_case=True).to_numpy(zero_copy_only=False)
-        types[ends] = NAMES.index(name)
+    for number, suffix in enumerate(SUFFIXES, 1):
+        types[pc.ends_with(keys, suffix, ignore_case=True).to_numpy(zero_copy_only=False)] = number
     return types
 
 
 def type_of(key: str) -> str:
     """The type that a key's cost is estimated by."""
-    return next((name for suffix, name in TYPES.items() if key.lower().endswith(suffix)), OTHER)
+    return next((suffix for suffix in SUFFIXES if key.lower().endswith(suffix)), OTHER)
 
 
 def estimated_cost(row: ManifestRow, rates: Mapping[str, Rate] = RATES) -> float:
@@ -151,7 +144,7 @@ def _measure(outcomes: pa.Table, sums: dict[str, Measured]) -> None:
     types = _types(read["key"])
     sizes = pc.fill_null(read["size"], 0).to_numpy() / MEGABYTE
     seconds = read["reading_seconds"].to_numpy()
-    for number, name in enumerate(NAMES):
+    for number, name in enumerate(TYPES):
         x, y = sizes[types == number], seconds[types == number]
         if len(x):
             found = Measured(

@@ -62,7 +62,7 @@ def test_one_row_costs_what_it_costs_among_others(rows: list[ManifestRow]) -> No
 
 def test_types_follow_the_end_of_the_key() -> None:
     assert [type_of(key) for key in KEYS] == [
-        *("pdf", "pdf", "photo", "fax", "docuworks", "other", "other", "pdf", "other", "docuworks", "other")
+        *(".pdf", ".pdf", ".jpeg", ".tif", ".xdw", "other", "other", ".pdf", "other", ".xbd", "other")
     ]
 
 
@@ -93,13 +93,13 @@ def test_rates_are_learned_from_what_documents_took(store: FolderStore) -> None:
     took = (0.3 + 4 * sizes / 1e6) * random.normal(1, 0.1, 400)
     learn_costs(store, finished(store, "first", sizes, took))
     learned = read_rates(store)
-    assert (learned["pdf"].document, learned["pdf"].megabyte) == pytest.approx((0.3, 4), abs=0.3)
-    assert {name: rate for name, rate in learned.items() if name != "pdf"} == {
-        name: rate for name, rate in RATES.items() if name != "pdf"
+    assert (learned[".pdf"].document, learned[".pdf"].megabyte) == pytest.approx((0.3, 4), abs=0.3)
+    assert {name: rate for name, rate in learned.items() if name != ".pdf"} == {
+        name: rate for name, rate in RATES.items() if name != ".pdf"
     }
     for name in ("second", "third", "fourth", "fifth"):
         learn_costs(store, finished(store, name, sizes, took * 2))
-    assert read_rates(store)["pdf"].megabyte == pytest.approx(8, rel=0.2)
+    assert read_rates(store)[".pdf"].megabyte == pytest.approx(8, rel=0.2)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_no_rate_is_below_nothing(
     store: FolderStore, sizes: list[float], took: list[float], rate: Rate
 ) -> None:
     learn_costs(store, finished(store, "run", np.array(sizes), np.array(took)))
-    found = read_rates(store)["pdf"]
+    found = read_rates(store)[".pdf"]
     assert (found.document, found.megabyte) == pytest.approx((rate.document, rate.megabyte))
 
 

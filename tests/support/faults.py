@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from batchjob.errors import BatchjobError, TransientError
-from batchjob.ports import BulkItem, Index, ObjectMeta, Opened, Store, StoredDocument
+from batchjob.ports import (
+    BulkItem,
+    Index,
+    Message,
+    ObjectMeta,
+    Opened,
+    Queue,
+    QueueCounts,
+    Store,
+    StoredDocument,
+)
 
 Kind = Literal["crash_before", "crash_after", "answer_lost"]
 KINDS: tuple[Kind, ...] = ("crash_before", "crash_after", "answer_lost")
@@ -130,3 +140,52 @@ class FaultIndex:
 
     def search(self, alias: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         return self._inner.search(alias, body)
+
+
+class FaultQueue:
+    """A queue whose verbs may fail as planned: an answer to `receive` that is lost leaves its messages hidden."""
+
+    def __init__(self, inner: Queue, faults: Faults) -> None:
+        self.url = inner.url
+        self._inner = inner
+        self._faults = faults
+
+    def receive(self, *, limit: int, wait_seconds: int, visibility_seconds: int) -> Sequence[Message]:
+        return self._faults.durable(
+            "receive",
+            lambda: self._inner.receive(
+                limit=limit, wait_seconds=wait_seconds, visibility_seconds=visibility_seconds
+            ),
+        )
+
+    def delete(self, receipts: Mapping[str, str]) -> Mapping[str, str]:
+        return self._faults.durable("delete messages", lambda: self._inner.delete(receipts))
+
+    def extend(self, receipts: Mapping[str, str], seconds: int) -> Mapping[str, str]:
+        return self._faults.durable("extend messages", lambda: self._inner.extend(receipts, seconds))
+
+    def counts(self) -> QueueCounts:
+        return self._inner.counts()
+
+
+class RefusingQueue(FaultQueue):
+    """A queue that refuses every other message of the first `times` deletions, as SQS does where it is not well."""
+
+    def __init__(self, inner: Queue, times: int) -> None:
+        super().__init__(inner, Faults())
+        self._times = times
+
+    def delete(self, receipts: Mapping[str, str]) -> Mapping[str, str]:
+        if not self._times:
+            return super().delete(receipts)
+        self._times -= 1
+        refused = [*receipts][::2]
+        super().delete({key: receipt for key, receipt in receipts.items() if key not in refused})
+        return dict.fromkeys(refused, "InternalError: try again")
+
+
+class ForgetfulStore(FaultStore):
+    """A store that says that it wrote what it cut short."""
+
+    def create_once(self, key: str, data: bytes) -> str:
+        return super().create_once(key, data[:-1])

@@ -1,4 +1,4 @@
-"""Real servers for the tests: OpenSearch, SeaweedFS (S3) and moto (S3), each started once a test session.
+"""Real servers for the tests: OpenSearch, SeaweedFS and moto (S3), ElasticMQ (SQS), each started once a test session.
 
 The workers of one session share a server. A server that cannot be started fails the test that wants it.
 """
@@ -24,6 +24,8 @@ import boto3
 import opensearchpy
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+
+from tests.support import queue_server
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NODE = REPOSITORY / "containers" / "opensearch-node"
@@ -75,6 +77,43 @@ class S3Server:
         }
 
 
+@dataclass(frozen=True)
+class SqsServer:
+    """An SQS server, and queues of one's own in it."""
+
+    endpoint: str
+    access_key: str = "test-access-key"
+    secret_key: str = "test-secret-key"
+    region: str = "elasticmq"
+
+    def client(self, **config: Any) -> Any:
+        return boto3.client(
+            "sqs",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            region_name=self.region,
+            config=Config(**config),
+        )
+
+    def environment(self) -> dict[str, str]:
+        """The variables by which boto3 in a subprocess may use this server; the queue's URL says where it is."""
+        return {
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def new_queue(self, **attributes: str) -> str:
+        """URL of a new queue that no other test uses."""
+        url: str = self.client().create_queue(QueueName=unique_name("queue"), Attributes=attributes)[
+            "QueueUrl"
+        ]
+        return url
+
+
 def unique_name(prefix: str = "test") -> str:
     """A name that no other test uses, fit for an index, an alias or a bucket."""
     return f"{prefix}-{uuid4().hex[:12]}"
@@ -93,6 +132,11 @@ def seaweedfs(shared: Path) -> S3Server:
 def moto(shared: Path) -> S3Server:
     """Lists in byte order and takes any key; checks neither signatures nor checksums."""
     return with_bucket(S3Server(once(shared, "moto", start_moto)))
+
+
+def elasticmq(shared: Path) -> SqsServer:
+    """Has visibility timeouts, stale receipts, dead-letter queues and move tasks as SQS does."""
+    return SqsServer(once(shared, "elasticmq", start_elasticmq))
 
 
 def once(shared: Path, name: str, start: Callable[[], str]) -> str:
@@ -138,6 +182,17 @@ def start_moto() -> str:
     server = S3Server(f"http://127.0.0.1:{port}", bucket="ready")
     command = [PROGRAMS / "moto_server", "-H", "127.0.0.1", "-p", port]
     start("moto", command, lambda: s3_answers(server))
+    return server.endpoint
+
+
+def start_elasticmq() -> str:
+    (port,) = free_ports(1)
+    server = SqsServer(f"http://127.0.0.1:{port}")
+    try:
+        command = queue_server.command(port)
+    except queue_server.BuildError as error:
+        raise ServerError(str(error)) from error
+    start("elasticmq", [*command], lambda: sqs_answers(server), leftovers=[f"/tmp/elasticmq-{port}.conf"])
     return server.endpoint
 
 
@@ -205,6 +260,16 @@ def s3_answers(server: S3Server) -> bool:
         client.create_bucket(Bucket=server.bucket)
         client.put_object(Bucket=server.bucket, Key="ready", Body=b"ready")
         client.get_object(Bucket=server.bucket, Key="ready")["Body"].read()
+    except (BotoCoreError, ClientError):
+        return False
+    return True
+
+
+def sqs_answers(server: SqsServer) -> bool:
+    try:
+        client = server.client(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})
+        url = client.create_queue(QueueName="ready")["QueueUrl"]
+        client.send_message(QueueUrl=url, MessageBody="ready")
     except (BotoCoreError, ClientError):
         return False
     return True

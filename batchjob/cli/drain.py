@@ -1,0 +1,74 @@
+"""`drain`: from the queue to committed runs."""
+
+import click
+import structlog
+
+from batchjob.adapters.queues import open_queue
+from batchjob.cli import options, services
+from batchjob.cli.output import log, print_result
+from batchjob.drain.commit import Committed, Intake, commit_inbox
+from batchjob.drain.filters import key_filter
+from batchjob.drain.freeze import Target
+from batchjob.drain.receive import ReceiveReport, limits_of, receive_all
+from batchjob.errors import UsageError
+from batchjob.ports import Store
+from batchjob.process.fingerprint import extraction_fingerprint
+from batchjob.settings import Settings, load_settings
+
+
+@click.command()
+@click.option("--queue", "queue_url", metavar="URL", help="The queue of events (BATCHJOB_QUEUE_URL).")
+@click.option(
+    "--shards", type=click.IntRange(min=1), help="Shards to cut into (default: by BATCHJOB_SHARD_COST)."
+)
+@options.work
+@options.index
+@options.as_json
+def drain(
+    queue_url: str | None, shards: int | None, work: str | None, index: str | None, as_json: bool
+) -> None:
+    """Take all events from the queue, and make runs of them and of what is left in the inbox.
+
+    Nothing is lost wherever it ends, and any number may work at once. Without rows there is no run.
+    """
+    settings = load_settings(queue_url=queue_url, work=work, index=index)
+    if settings.queue_url is None:
+        raise UsageError("no queue: give --queue URL (BATCHJOB_QUEUE_URL)")
+    structlog.contextvars.bind_contextvars(phase="drain")
+    store, writer = services.work_store(settings), services.new_writer()
+    received = _receive(settings, settings.queue_url, store, writer)
+    target = Target("incremental", settings.index, extraction_fingerprint(settings))
+    intake = Intake(target, writer, settings.shard_cost, shards, settings.scratch)
+    _show(received, commit_inbox(intake, store, services.CLOCK), as_json)
+
+
+def _receive(settings: Settings, url: str, store: Store, writer: str) -> ReceiveReport:
+    queue = open_queue(url, services.CLOCK)
+    keys = key_filter(settings)
+    return receive_all(queue, store, services.CLOCK, limits_of(settings), keys, writer)
+
+
+def _show(received: ReceiveReport, committed: Committed, as_json: bool) -> None:
+    for place in committed.damaged:
+        log().error("a segment could not be read and was set aside", place=place)
+    for run in committed.runs:
+        log().info("run", run_id=run.run_id, rows=run.rows, shards=run.shards)
+    values: dict[str, object] = {
+        "messages": received.messages,
+        "stopped": received.stopped,
+        "events": received.events,
+        "deletions": received.deletions,
+        "duplicates": received.duplicates + committed.repeated,
+        "passed_over": received.passed_over,
+        "quarantined": received.quarantined,
+        "undeleted": received.undeleted,
+        "damaged_segments": len(committed.damaged),
+        "waiting_segments": committed.waiting,
+        "rows": committed.rows,
+        "shards": sum(run.shards for run in committed.runs),
+        "estimated_cpu_seconds": round(committed.cost),
+        "runs": [run.run_id for run in committed.runs],
+    }
+    if not as_json:
+        values["runs"] = "\n".join(run.run_id for run in committed.runs) or "none: nothing to do"
+    print_result("drained", values, as_json)
