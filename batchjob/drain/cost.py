@@ -18,6 +18,8 @@ from batchjob.settings import SUFFIXES
 
 MEGABYTE = 1_000_000
 DELETION_SECONDS = 0.02
+MOST = 1e9
+"""A given cost above this, or none at all, is no cost."""
 OTHER = "other"
 TYPES = (OTHER, *SUFFIXES)
 """What documents are told apart by: the end of the key."""
@@ -68,7 +70,8 @@ def estimated_costs(rows: pa.RecordBatch | pa.Table, rates: Mapping[str, Rate] =
     costs = documents[types] + megabytes[types] * sizes
     deletions = pc.equal(rows["action"], Action.DELETE.value).to_numpy(zero_copy_only=False)
     given = pc.fill_null(rows["cost"], 0.0).to_numpy(zero_copy_only=False)
-    return np.asarray(np.where(given > 0, given, np.where(deletions, DELETION_SECONDS, costs)))
+    estimated = np.where(deletions, DELETION_SECONDS, np.maximum(costs, DELETION_SECONDS))
+    return np.asarray(np.where((given > 0) & (given <= MOST), given, estimated))
 
 
 def _types(keys: pa.Array | pa.ChunkedArray) -> np.ndarray:
@@ -86,11 +89,11 @@ def type_of(key: str) -> str:
 
 def estimated_cost(row: ManifestRow, rates: Mapping[str, Rate] = RATES) -> float:
     """CPU seconds of one row."""
-    if row.cost > 0:
+    if 0 < row.cost <= MOST:
         return row.cost
     if row.action is Action.DELETE:
         return DELETION_SECONDS
-    return rates[type_of(row.key)].of(row.size, USUAL_BYTES)
+    return max(DELETION_SECONDS, rates[type_of(row.key)].of(row.size, USUAL_BYTES))
 
 
 def read_rates(store: Get) -> Mapping[str, Rate]:

@@ -160,8 +160,8 @@ def without_repeats(rows: pa.Table) -> pa.Table:
     if len(rows) < 2:
         return rows
     numbered = rows.select(TELLING).append_column("place", pa.array(np.arange(len(rows))))
-    first = numbered.group_by(list(TELLING), use_threads=False).aggregate([("place", "min")])["place_min"]
-    return rows if len(first) == len(rows) else rows.take(first)
+    last = numbered.group_by(list(TELLING), use_threads=False).aggregate([("place", "max")])["place_max"]
+    return rows if len(last) == len(rows) else rows.take(np.sort(last.to_numpy()))
 
 
 def one_row_an_object(rows: pa.Table) -> pa.Table:

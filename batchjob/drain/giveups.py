@@ -1,15 +1,12 @@
 """Rows that were given up after their last attempt: what they are, and their way back into the inbox."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from batchjob import layout
-from batchjob.errors import UsageError
 from batchjob.ports import CreateOnce, Delete, Get, List, read_or_none
 from batchjob.records import GivenUp, ManifestRow, manifest_row, manifest_to_parquet
-
-SHOWN = 3
 
 
 class QuarantineStore(Get, List, Protocol):
@@ -33,20 +30,13 @@ def given_up(store: QuarantineStore) -> Iterator[GivenUp]:
             yield GivenUp.model_validate_json(data)
 
 
-def find_given_up(store: QuarantineStore, names: Sequence[str]) -> list[GivenUp]:
-    """The rows that are named by key, by URI or by the document's id. Raises UsageError, TransientError."""
-    found = [row for row in given_up(store) if not _names(row).isdisjoint(names)]
-    known: set[str] = set().union(*map(_names, found))
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        some = ", ".join(map(repr, unknown[:SHOWN])) + (", …" if len(unknown) > SHOWN else "")
-        raise UsageError(
-            f"nothing in quarantine is named {some}: `batchjob quarantine list` shows what is there"
-        )
-    return found
+def find_given_up(store: QuarantineStore, names: Collection[str]) -> list[GivenUp]:
+    """The rows that are named by key, by URI or by the document's id. Raises TransientError."""
+    return [row for row in given_up(store) if not names_of(row).isdisjoint(names)]
 
 
-def _names(found: GivenUp) -> set[str]:
+def names_of(found: GivenUp) -> set[str]:
+    """What a row may be called by."""
     row = row_of(found)
     place = row.bucket if ":" in row.bucket else f"s3://{row.bucket}"
     return {row.key, f"{place}/{row.key}", layout.doc_id(row.bucket, row.key)}

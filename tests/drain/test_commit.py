@@ -161,7 +161,7 @@ def race(connect: Callable[[], Store], drains: int) -> None:
 
 
 def test_drains_at_once_in_a_folder(tmp_path: Path) -> None:
-    for number in range(5):
+    for number in range(3):
         race(partial(FolderStore, tmp_path / str(number)), 4)
 
 
