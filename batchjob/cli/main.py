@@ -16,6 +16,7 @@ from batchjob.sandbox import end_with_parent
 
 COMMANDS = {
     "drain": "batchjob.cli.drain:drain",
+    "submit": "batchjob.cli.submit:submit",
     "local": "batchjob.cli.local:local",
     "process": "batchjob.cli.stations:process",
     "reduce": "batchjob.cli.stations:reduce",
