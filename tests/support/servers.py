@@ -148,6 +148,12 @@ class BatchServer:
         client.create_job_queue(jobQueueName=name, state="ENABLED", priority=1, computeEnvironmentOrder=order)
         return name
 
+    def new_definition(self, station: str) -> str:
+        """Name of a new job definition, made of the file of that station."""
+        told = json.loads((REPOSITORY / "job-definitions" / f"{station}.json").read_text("utf-8"))
+        told["jobDefinitionName"] = unique_name(station)
+        return str(self.client().register_job_definition(**told)["jobDefinitionName"])
+
     def _role(self, name: str) -> str:
         arn: str = self.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
         return arn
