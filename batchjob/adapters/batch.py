@@ -93,8 +93,9 @@ class BatchJobs:
             return self._client.submit_job(**call)["jobId"]
 
     def find(self, name: str) -> Sequence[Job]:
-        found = _repeated(self._list)(name)
-        return sorted((job for job in found if job.name == name), key=lambda job: (job.created_at, job.id))
+        """The service compares names without regard to case; an array's children share its name."""
+        found = [job for job in _repeated(self._list)(name) if job.name == name and ":" not in job.id]
+        return sorted(found, key=lambda job: (job.created_at, job.id))
 
     def _list(self, name: str) -> list[Job]:
         with translated("batch:ListJobs", HINT):
