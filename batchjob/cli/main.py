@@ -22,6 +22,7 @@ COMMANDS = {
     "extract": "batchjob.cli.extract:extract",
     "search": "batchjob.cli.operate:search",
     "status": "batchjob.cli.operate:status",
+    "dlq": "batchjob.cli.dlq:dlq",
 }
 
 
