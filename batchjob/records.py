@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -213,8 +213,9 @@ OUTCOME_SCHEMA = pa.schema(
 
 
 def _parquet(rows: Iterable[Any], schema: pa.Schema) -> bytes:
-    buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist([asdict(row) for row in rows], schema), buffer, compression="zstd")
+    buffer, kept = io.BytesIO(), [*rows]
+    columns = {name: [getattr(row, name) for row in kept] for name in schema.names}
+    pq.write_table(pa.Table.from_pydict(columns, schema), buffer, compression="zstd")
     return buffer.getvalue()
 
 
