@@ -3,17 +3,14 @@
 import click
 import structlog
 
-from batchjob.adapters.queues import open_queue
 from batchjob.cli import options, services
 from batchjob.cli.output import log, print_result
 from batchjob.drain.commit import Committed, Intake, commit_inbox
 from batchjob.drain.filters import key_filter
 from batchjob.drain.freeze import Target
 from batchjob.drain.receive import ReceiveReport, limits_of, receive_all
-from batchjob.errors import UsageError
-from batchjob.ports import Store
 from batchjob.process.fingerprint import extraction_fingerprint
-from batchjob.settings import Settings, load_settings
+from batchjob.settings import load_settings
 
 
 @click.command()
@@ -32,20 +29,14 @@ def drain(
     Nothing is lost wherever it ends, and any number may work at once. Without rows there is no run.
     """
     settings = load_settings(queue_url=queue_url, work=work, index=index)
-    if settings.queue_url is None:
-        raise UsageError("no queue: give --queue URL (BATCHJOB_QUEUE_URL)")
     structlog.contextvars.bind_contextvars(phase="drain")
     store, writer = services.work_store(settings), services.new_writer()
-    received = _receive(settings, settings.queue_url, store, writer)
+    received = receive_all(
+        services.queue(settings), store, services.CLOCK, limits_of(settings), key_filter(settings), writer
+    )
     target = Target("incremental", settings.index, extraction_fingerprint(settings))
     intake = Intake(target, writer, settings.shard_cost, shards, settings.scratch)
     _show(received, commit_inbox(intake, store, services.CLOCK), as_json)
-
-
-def _receive(settings: Settings, url: str, store: Store, writer: str) -> ReceiveReport:
-    queue = open_queue(url, services.CLOCK)
-    keys = key_filter(settings)
-    return receive_all(queue, store, services.CLOCK, limits_of(settings), keys, writer)
 
 
 def _show(received: ReceiveReport, committed: Committed, as_json: bool) -> None:

@@ -25,6 +25,7 @@ COMMANDS = {
     "status": "batchjob.cli.operate:status",
     "runs": "batchjob.cli.runs:runs",
     "quarantine": "batchjob.cli.quarantine:quarantine",
+    "dlq": "batchjob.cli.dlq:dlq",
 }
 
 
