@@ -35,8 +35,14 @@ MAX_ATTEMPTS = 3
 """How often a row is tried, over as many runs, before it is given up (invariant 5)."""
 DEPENDENCY_CAUSES = frozenset(("store_unavailable", "source_unavailable", "no_bucket"))
 """Causes that cannot be one object's own: many of them stop a shard."""
-NOT_COUNTED = frozenset(("store_unavailable", "source_unavailable", "abandoned"))
-"""Causes that are no attempt of a row: an outage, or a shard that no process did. A missing bucket may stay missing."""
+ABANDONED = "abandoned"
+"""The cause of rows whose shard no process did."""
+DIED = "died"
+"""The cause of rows whose shard killed its process, or one of them did."""
+NOT_COUNTED = frozenset(("store_unavailable", "source_unavailable", ABANDONED, DIED))
+"""Causes that are no attempt of a row: an outage, or a shard that died. A missing bucket may stay missing."""
+DIED_ALONE = "died_alone"
+"""The cause of a row whose shard, with no other row, killed its process: that is its own."""
 UNSEEN_VERSION = 1
 """The version of a document that says its object was never seen: any observation beats it."""
 
