@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from batchjob.errors import FailureCategory
+from batchjob.process.fingerprint import second_reader
 from batchjob.process.groups import PAGES_PER_GROUP, GroupCache, NoCache, PageGroup, group_from_json
 from batchjob.process.pagework import GroupWork
 from batchjob.process.readers import Readers
@@ -112,6 +113,8 @@ def _groups(
         while first_page <= last_page:
             cached = groups.load(first_page)
             found = group_from_json(cached) if cached is not None else None
+            if found and found.second_reader and second_reader() not in (None, found.second_reader):
+                found = None  # this poppler may read more
             begun: _Begun | None = None
             if found is None:
                 pages = range(first_page, min(first_page + PAGES_PER_GROUP, settings.max_pages + 1))

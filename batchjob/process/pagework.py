@@ -12,8 +12,9 @@ from typing import Any
 
 from batchjob.errors import CONTENT_DETERMINED, FailureCategory, MachineError
 from batchjob.extract.detect import Kind
-from batchjob.extract.text import merge_ocr
+from batchjob.extract.text import merge_ocr, says_the_same
 from batchjob.process.children import ChildEnd, ChildLimits, Ending, run_child
+from batchjob.process.fingerprint import second_reader
 from batchjob.process.groups import PAGES_PER_GROUP, DocumentFacts, PageGroup, failure_from
 from batchjob.process.launch import Launch, program
 from batchjob.process.readers import Readers
@@ -21,7 +22,6 @@ from batchjob.records import Failure, PageMethod, PageText
 from batchjob.settings import Settings
 
 _SECOND_READER = program("batchjob.extract.poppler")
-_POPPLER = ("pdfinfo", "pdftotext", "pdftoppm")
 THUMBNAIL = 0
 """Stands among the numbers of pages, which count from 1, for the thumbnail: one more item of work."""
 _LEAST_ROOM = 16 * 1024 * 1024
@@ -69,6 +69,7 @@ class GroupWork:
         self._thumbnail: bytes | None = None
         self._thumbnail_tried = False
         self._whole = True
+        self._second_reader: str | None = None
 
     def parse(self, pages: range, meanwhile: Callable[[], None]) -> None:
         """Reads those of `pages` that exist and starts OCR of their images; calls `meanwhile` now and then."""
@@ -76,7 +77,8 @@ class GroupWork:
         items = [*pages, THUMBNAIL] if pages.start == 1 else [*pages]
         self._parse_by(self._parser.launch, items)
         refused = self._refused(items)
-        if refused and all(map(shutil.which, _POPPLER)):
+        self._second_reader = second_reader() if refused else None
+        if self._second_reader:
             self._ask_second_reader(refused)
         elif refused:
             self._whole = False  # with poppler here it may be read
@@ -126,8 +128,18 @@ class GroupWork:
         lost = [page["failure"] for page in self._pages.values() if page.get("failure")]
         if any(loss.category not in CONTENT_DETERMINED for loss in [*lost, self._failure] if loss):
             self._whole = False  # a limit or a fault, which says nothing of the content
-        read = {number: page for number, page in self._pages.items() if "image" in page or page["text"]}
-        if self._failure or self._facts is None or not read:
+        read = {
+            number: page
+            for number, page in self._pages.items()
+            if number in items
+            and ("image" in page or page["text"])
+            # In a damaged page tree poppler may count other pages than PDFium.
+            and not any(says_the_same(page["text"], other["text"]) for other in pages.values())
+        }
+        counts_differ = (
+            facts and facts.page_count and self._facts and self._facts.page_count != facts.page_count
+        )
+        if self._failure or self._facts is None or not read or counts_differ:
             self._facts, self._failure, self._pages = facts, failure, pages
         else:
             self._pages |= {number: page for number, page in pages.items() if number not in read}
@@ -152,12 +164,20 @@ class GroupWork:
         recognised = {number: self._recognised(number) for number in self._readings}
         if self._failure or self._facts is None:
             facts = self._facts or DocumentFacts("application/octet-stream", 0)
-            return PageGroup(facts, failure=self._failure, whole=self._whole)
+            return PageGroup(
+                facts, failure=self._failure, whole=self._whole, second_reader=self._second_reader
+            )
         pages = tuple(
             _page_text(number, self._pages[number], recognised.get(number), self._ocr.engine)
             for number in sorted(self._pages)
         )
-        return PageGroup(self._facts, pages, thumbnail=self._thumbnail, whole=self._whole)
+        return PageGroup(
+            self._facts,
+            pages,
+            thumbnail=self._thumbnail,
+            whole=self._whole,
+            second_reader=self._second_reader,
+        )
 
     def _recognised(self, number: int) -> Event:
         reading = self._readings[number].result()
