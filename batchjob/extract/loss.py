@@ -20,7 +20,7 @@ from batchjob.extract.objects import page_objects
 from batchjob.extract.scan import bytes_of, filters, pixel_size
 
 _MOST_PIXELS = 100_000_000
-"""Of a page's pictures together; further ones are not looked at."""
+"""Of a page's pictures together; what comes after the one that passes this is not looked at."""
 _MOST_PICTURES = 1000
 _BYTES_A_PIXEL = {
     c.FPDFBitmap_Gray: 1,
@@ -49,9 +49,9 @@ def lost_picture(page: pdfium.PdfPage) -> str | None:
     for raw, kind, _ in page_objects(page):
         if kind != c.FPDF_PAGEOBJ_IMAGE:
             continue
-        pixels, pictures = pixels + math.prod(pixel_size(raw)), pictures + 1
         if pixels > _MOST_PIXELS or pictures > _MOST_PICTURES:
             return None
+        pixels, pictures = pixels + math.prod(pixel_size(raw)), pictures + 1
         bitmap = c.FPDFImageObj_GetBitmap(raw)
         if not bitmap:
             return "a picture on the page is damaged and cannot be drawn"
