@@ -1,6 +1,5 @@
 """Dead letters: grouped without being consumed, and moved back without loss."""
 
-import json
 from pathlib import Path
 from uuid import uuid4
 
@@ -169,13 +168,7 @@ def test_the_service_moves_what_came_from_another_queue(
 ) -> None:
     for name, value in sqs.environment().items():
         monkeypatch.setenv(name, value)
-    dead_url = sqs.new_queue()
-    arn = sqs.client().get_queue_attributes(QueueUrl=dead_url, AttributeNames=["QueueArn"])["Attributes"][
-        "QueueArn"
-    ]
-    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": "1"})
-    events = open_queue(sqs.new_queue(RedrivePolicy=policy), SystemClock())
-    dead = open_queue(dead_url, SystemClock())
+    events, dead = (open_queue(url, SystemClock()) for url in sqs.new_pair(receives=1))
     send_all(events, READABLE)
     while take_all(events, 0):
         pass
