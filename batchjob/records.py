@@ -1,8 +1,8 @@
 """What travels between stations: manifest rows, extracted pages, outcomes, receipts, and their Parquet schemas."""
 
 import io
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from itertools import islice
 from typing import Any, Literal
@@ -35,8 +35,14 @@ MAX_ATTEMPTS = 3
 """How often a row is tried, over as many runs, before it is given up (invariant 5)."""
 DEPENDENCY_CAUSES = frozenset(("store_unavailable", "source_unavailable", "no_bucket"))
 """Causes that cannot be one object's own: many of them stop a shard."""
-NOT_COUNTED = frozenset(("store_unavailable", "source_unavailable", "abandoned"))
-"""Causes that are no attempt of a row: an outage, or a shard that no process did. A missing bucket may stay missing."""
+ABANDONED = "abandoned"
+"""The cause of rows whose shard no process did."""
+DIED = "died"
+"""The cause of rows whose shard killed its process, or one of them did."""
+NOT_COUNTED = frozenset(("store_unavailable", "source_unavailable", ABANDONED, DIED))
+"""Causes that are no attempt of a row: an outage, or a shard that died. A missing bucket may stay missing."""
+DIED_ALONE = "died_alone"
+"""The cause of a row whose shard, with no other row, killed its process: that is its own."""
 UNSEEN_VERSION = 1
 """The version of a document that says its object was never seen: any observation beats it."""
 
@@ -222,8 +228,12 @@ OUTCOME_SCHEMA = pa.schema(
 
 def _parquet(rows: Iterable[Any], schema: pa.Schema) -> bytes:
     buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist([asdict(row) for row in rows], schema), buffer, compression="zstd")
+    pq.write_table(pa.Table.from_pydict(_columns([*rows], schema), schema), buffer, compression="zstd")
     return buffer.getvalue()
+
+
+def _columns(rows: Sequence[Any], schema: pa.Schema) -> dict[str, list[Any]]:
+    return {name: [getattr(row, name) for row in rows] for name in schema.names}
 
 
 def manifest_to_parquet(rows: Iterable[ManifestRow]) -> bytes:
@@ -234,7 +244,7 @@ def manifest_batches(rows: Iterable[ManifestRow]) -> Iterator[pa.RecordBatch]:
     """Rows in MANIFEST_SCHEMA, some thousand at a time."""
     remaining = iter(rows)
     while some := list(islice(remaining, 8192)):
-        yield pa.RecordBatch.from_pylist([asdict(row) for row in some], MANIFEST_SCHEMA)
+        yield pa.RecordBatch.from_pydict(_columns(some, MANIFEST_SCHEMA), MANIFEST_SCHEMA)
 
 
 def manifest_row(values: dict[str, Any]) -> ManifestRow:

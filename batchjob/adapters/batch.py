@@ -163,12 +163,13 @@ def _check_size(what: str, content: object, limit: int, request: JobRequest) -> 
 def _job(told: Mapping[str, Any]) -> Job:
     """From a JobSummary or a JobDetail, which name the same things alike."""
     summary = told.get("arrayProperties", {}).get("statusSummary", {})
+    container = told.get("container", {})
     return Job(
         id=told["jobId"],
         name=told["jobName"],
         status=told["status"],
         created_at=told.get("createdAt", 0),
         children={status: count for status, count in summary.items() if count},
-        exit_code=told.get("container", {}).get("exitCode"),
-        reason=told.get("statusReason", ""),
+        exit_code=container.get("exitCode"),
+        reason="; ".join(filter(None, (told.get("statusReason"), container.get("reason")))),
     )

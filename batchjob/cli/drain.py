@@ -1,17 +1,19 @@
 """`drain`: from the queue to committed runs."""
 
+from contextlib import nullcontext
+
 import click
 import structlog
 
-from batchjob.adapters.queues import open_queue
 from batchjob.cli import options, services
 from batchjob.cli.output import log, print_result
+from batchjob.cli.submit import heal, open_submitting
 from batchjob.drain.commit import Committed, Intake, commit_inbox
 from batchjob.drain.filters import key_filter
 from batchjob.drain.freeze import Target
 from batchjob.drain.receive import ReceiveReport, limits_of, receive_all
-from batchjob.errors import UsageError
-from batchjob.ports import Store
+from batchjob.drain.submit import Submitting, submit_unsubmitted
+from batchjob.errors import TransientError
 from batchjob.process.fingerprint import extraction_fingerprint
 from batchjob.settings import Settings, load_settings
 
@@ -21,31 +23,50 @@ from batchjob.settings import Settings, load_settings
 @click.option(
     "--shards", type=click.IntRange(min=1), help="Shards to cut into (default: by BATCHJOB_SHARD_COST)."
 )
+@click.option("--submit", is_flag=True, help="Sweep first, and submit the runs at the end.")
 @options.work
 @options.index
+@options.job_queue
 @options.as_json
 def drain(
-    queue_url: str | None, shards: int | None, work: str | None, index: str | None, as_json: bool
+    queue_url: str | None,
+    shards: int | None,
+    submit: bool,
+    work: str | None,
+    index: str | None,
+    job_queue: str | None,
+    as_json: bool,
 ) -> None:
     """Take all events from the queue, and make runs of them and of what is left in the inbox.
 
     Nothing is lost wherever it ends, and any number may work at once. Without rows there is no run.
     """
-    settings = load_settings(queue_url=queue_url, work=work, index=index)
-    if settings.queue_url is None:
-        raise UsageError("no queue: give --queue URL (BATCHJOB_QUEUE_URL)")
+    settings = load_settings(queue_url=queue_url, work=work, index=index, job_queue=job_queue)
     structlog.contextvars.bind_contextvars(phase="drain")
-    store, writer = services.work_store(settings), services.new_writer()
-    received = _receive(settings, settings.queue_url, store, writer)
+    with open_submitting(settings, services.new_writer()) if submit else nullcontext() as by:
+        if by is not None:
+            _sweep(by)
+        _drain(settings, by.writer if by else services.new_writer(), shards, as_json)
+        if by is not None:
+            submit_unsubmitted(by)
+
+
+def _sweep(by: Submitting) -> None:
+    """What cannot be healed now keeps no event from becoming durable; the end of the drain tries it again."""
+    try:
+        heal(by)
+    except TransientError as error:
+        log().warning("sweep", error=str(error))
+
+
+def _drain(settings: Settings, writer: str, shards: int | None, as_json: bool) -> None:
+    store = services.work_store(settings)
+    received = receive_all(
+        services.queue(settings), store, services.CLOCK, limits_of(settings), key_filter(settings), writer
+    )
     target = Target("incremental", settings.index, extraction_fingerprint(settings))
     intake = Intake(target, writer, settings.shard_cost, shards, settings.scratch)
     _show(received, commit_inbox(intake, store, services.CLOCK), as_json)
-
-
-def _receive(settings: Settings, url: str, store: Store, writer: str) -> ReceiveReport:
-    queue = open_queue(url, services.CLOCK)
-    keys = key_filter(settings)
-    return receive_all(queue, store, services.CLOCK, limits_of(settings), keys, writer)
 
 
 def _show(received: ReceiveReport, committed: Committed, as_json: bool) -> None:

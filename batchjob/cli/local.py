@@ -19,6 +19,7 @@ from batchjob.cli.output import log, notice, print_json, print_problems, print_t
 from batchjob.cli.stations import check_failure_limit
 from batchjob.drain.commit import Intake, freeze_rows
 from batchjob.drain.cost import learn_costs
+from batchjob.drain.cut import MAX_SHARDS
 from batchjob.drain.freeze import Target
 from batchjob.drain.inbox import local_retries, read_segments, remove_segments
 from batchjob.errors import TransientError, UsageError
@@ -80,7 +81,7 @@ def local(
                 Target("local", settings.index, fingerprint),
                 services.new_writer(),
                 settings.shard_cost,
-                shards or shard_count(len(found.rows), workers),
+                min(shards or shard_count(len(found.rows), workers), MAX_SHARDS),
                 settings.scratch,
             ),
             store,
@@ -144,7 +145,7 @@ def search_server(settings: Settings, keep: bool) -> Iterator[str]:
 class Progress:
     """On a terminal a bar and what went wrong; elsewhere the jobs' log lines as they are."""
 
-    def __init__(self, bar: RichProgress, rows: int) -> None:
+    def __init__(self, bar: RichProgress, rows: int | None) -> None:
         self._bar = bar
         self._task = bar.add_task("processing", total=rows)
         self._done: set[str] = set()

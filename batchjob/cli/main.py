@@ -17,6 +17,7 @@ from batchjob.sandbox import end_with_parent
 COMMANDS = {
     "drain": "batchjob.cli.drain:drain",
     "submit": "batchjob.cli.submit:submit",
+    "sweep": "batchjob.cli.submit:sweep",
     "local": "batchjob.cli.local:local",
     "process": "batchjob.cli.stations:process",
     "reduce": "batchjob.cli.stations:reduce",
@@ -26,6 +27,7 @@ COMMANDS = {
     "status": "batchjob.cli.operate:status",
     "runs": "batchjob.cli.runs:runs",
     "quarantine": "batchjob.cli.quarantine:quarantine",
+    "dlq": "batchjob.cli.dlq:dlq",
 }
 
 

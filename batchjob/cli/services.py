@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchjob.adapters.clock import SystemClock
+from batchjob.adapters.queues import open_queue
 from batchjob.adapters.stores import open_source, open_store
-from batchjob.drain.submit import Submitting
 from batchjob.errors import UsageError
-from batchjob.ports import Jobs, Source, Station, Store
+from batchjob.ports import DeadLetters, Jobs, Source, Station, Store
 from batchjob.process.fingerprint import extraction_fingerprint
 from batchjob.process.reconcile import Surroundings
 from batchjob.settings import Settings
@@ -28,6 +28,20 @@ def work_store(settings: Settings) -> Store:
 
 def source(settings: Settings, bucket: str) -> Source:
     return open_source(bucket, endpoint=settings.s3_endpoint)
+
+
+def queue(settings: Settings) -> DeadLetters:
+    """The queue of events. Raises UsageError."""
+    if settings.queue_url is None:
+        raise UsageError("no queue of events: give --queue URL, or set BATCHJOB_QUEUE_URL")
+    return open_queue(settings.queue_url, CLOCK)
+
+
+def dead_letters(settings: Settings) -> DeadLetters:
+    """The queue of messages that nobody took. Raises UsageError."""
+    if settings.dead_letter_queue_url is None:
+        raise UsageError("no dead-letter queue: give --queue URL, or set BATCHJOB_DEAD_LETTER_QUEUE_URL")
+    return open_queue(settings.dead_letter_queue_url, CLOCK)
 
 
 def work_folder(settings: Settings) -> Path | None:
@@ -125,11 +139,6 @@ def batch_jobs(settings: Settings) -> Jobs:
         {station: limit for station, limit in seconds.items() if limit is not None},
     )
     return BatchJobs(batch_client(), target)
-
-
-def submitting(settings: Settings, jobs: Jobs, writer: str) -> Submitting:
-    """Submission with these jobs; they are told where the work is, everything else is in their definition."""
-    return Submitting(work_store(settings), jobs, CLOCK, writer, {"BATCHJOB_WORK": settings.work})
 
 
 def new_writer() -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 
 from batchjob import layout
 from batchjob.ports import Get, Put, read_or_none
@@ -98,11 +99,16 @@ def estimated_cost(row: ManifestRow, rates: Mapping[str, Rate] = RATES) -> float
 
 def read_rates(store: Get) -> Mapping[str, Rate]:
     """Rates as earlier runs measured them, the built-in ones for types with few documents. Raises TransientError."""
-    data = read_or_none(store, layout.CALIBRATION)
-    if data is None:
-        return RATES
-    measured = Calibration.model_validate_json(data).types
+    measured = _known(store).types
     return RATES | {name: _fit(sums) for name, sums in measured.items() if sums.documents >= FEW}
+
+
+def _known(store: Get) -> Calibration:
+    """Nothing where the file is damaged: costs are only estimates, and are soon learned again."""
+    try:
+        return Calibration.model_validate_json(read_or_none(store, layout.CALIBRATION) or b"{}")
+    except ValidationError:
+        return Calibration()
 
 
 def _fit(sums: Measured) -> Rate:
@@ -126,8 +132,7 @@ def learn_costs(store: CalibrationStore, run: RunInfo) -> None:
 
     A sample of the shards is read. Raises TransientError.
     """
-    data = read_or_none(store, layout.CALIBRATION)
-    known = {} if data is None else Calibration.model_validate_json(data).types
+    known = _known(store).types
     fresh: dict[str, Measured] = {}
     for shard in range(0, run.shards, -(-run.shards // SHARDS_READ)):
         receipt = read_receipt(store, run.run_id, shard)

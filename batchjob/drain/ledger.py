@@ -4,6 +4,8 @@ import secrets
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
+from pydantic import ValidationError
+
 from batchjob import layout
 from batchjob.errors import (
     AlreadyExistsError,
@@ -11,6 +13,7 @@ from batchjob.errors import (
     ObjectMissingError,
     PreconditionFailedError,
     TransientError,
+    UsageError,
 )
 from batchjob.ports import CreateOnce, Get, ReplaceIfMatch
 from batchjob.records import Adoption, Ledger
@@ -30,7 +33,7 @@ class SegmentsTakenError(BatchjobError):
 
 
 def read_ledger(store: Get) -> Ledger:
-    """The ledger as it is now, an empty one before the first run. Raises TransientError."""
+    """The ledger as it is now, an empty one before the first run. Raises UsageError (damaged), TransientError."""
     return _read(store)[0]
 
 
@@ -40,6 +43,11 @@ def _read(store: Get) -> tuple[Ledger, str | None]:
             return Ledger.model_validate_json(opened.body.read()), opened.meta.etag
     except ObjectMissingError:
         return Ledger(), None
+    except ValidationError as error:
+        raise UsageError(
+            f"{layout.LEDGER} in the work folder is damaged, or of another version of batchjob "
+            f"({error.errors()[0]['msg']}): restore it, or use that version"
+        ) from None
 
 
 def change_ledger(store: LedgerStore, writer: str, change: Callable[[Ledger], Ledger]) -> Ledger:

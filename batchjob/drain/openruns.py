@@ -1,16 +1,20 @@
 """Runs that are not finished: how far they are, and giving up shards that no process will do (invariant 8)."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from batchjob import layout
 from batchjob.drain.ledger import read_ledger
-from batchjob.errors import AlreadyExistsError, UsageError
+from batchjob.errors import AlreadyExistsError, FailureCategory, UsageError
 from batchjob.ports import CreateOnce, Get, List, Put, read_or_none
 from batchjob.records import (
+    ABANDONED,
+    DIED,
+    DIED_ALONE,
+    MAX_ATTEMPTS,
     FinalState,
     ManifestRow,
     Outcome,
@@ -71,30 +75,42 @@ def missing_shards(store: List, run: RunInfo) -> list[int]:
     return [shard for shard in range(run.shards) if shard not in done]
 
 
-def abandon(store: AbandonStore, run: RunInfo, shards: Iterable[int], writer: str, why: str) -> list[int]:
+def abandon(
+    store: AbandonStore,
+    run: RunInfo,
+    shards: Iterable[int],
+    writer: str,
+    why: str,
+    *,
+    killed: Collection[int] = (),
+) -> list[int]:
     """Gives up shards: their rows come back when the run is reduced. Returns those that no process did after all.
 
-    The receipt decides the race with a process that is still alive: it is created once. Raises UsageError (no such
-    shard), TransientError.
+    Of shards that `killed` their process one row is to blame: they come back apart from the others, and a row that
+    was alone has made an attempt. The receipt decides the race with a process that is still alive: it is created
+    once. Raises UsageError (no such shard), TransientError.
     """
-    return [shard for shard in shards if _abandon(store, run, shard, writer, why)]
+    return [shard for shard in shards if _abandon(store, run, shard, writer, why, killed=shard in killed)]
 
 
-def _abandon(store: AbandonStore, run: RunInfo, shard: int, writer: str, why: str) -> bool:
+def _abandon(store: AbandonStore, run: RunInfo, shard: int, writer: str, why: str, *, killed: bool) -> bool:
     data = read_or_none(store, layout.manifest(run.run_id, shard))
     if data is None:
         raise UsageError(f"run {run.run_id} has no shard {shard}: its shards are 0 to {run.shards - 1}")
     rows = manifest_from_parquet(data)
-    outcomes = outcomes_to_parquet(_requeued(row, why) for row in rows)
+    cause = ABANDONED if not killed else DIED if len(rows) > 1 else DIED_ALONE
+    outcomes = [_outcome(row, cause, why) for row in rows]
+    encoded = outcomes_to_parquet(outcomes)
     key = layout.outcomes(run.run_id, shard, writer)
-    store.put(key, outcomes)
+    store.put(key, encoded)
+    failures = sum(outcome.state is FinalState.FAILED for outcome in outcomes)
     receipt = Receipt(
         shard=shard,
         writer=writer,
         parts=(),
         failures=(),
-        outcomes=Output(key=key, size=len(outcomes), sha256=hashlib.sha256(outcomes).hexdigest()),
-        counts=ShardCounts(rows=len(rows), requeued=len(rows)),
+        outcomes=Output(key=key, size=len(encoded), sha256=hashlib.sha256(encoded).hexdigest()),
+        counts=ShardCounts(rows=len(rows), requeued=len(rows) - failures, failures=failures),
         seconds=0.0,
         abandoned=why,
     )
@@ -105,13 +121,14 @@ def _abandon(store: AbandonStore, run: RunInfo, shard: int, writer: str, why: st
     return True
 
 
-def _requeued(row: ManifestRow, why: str) -> Outcome:
+def _outcome(row: ManifestRow, cause: str, why: str) -> Outcome:
+    given_up = cause == DIED_ALONE and row.attempt >= MAX_ATTEMPTS
     return Outcome(
         layout.doc_id(row.bucket, row.key),
         row.bucket,
         row.key,
-        FinalState.REQUEUED,
+        FinalState.FAILED if given_up else FinalState.REQUEUED,
         row.attempt,
-        category="abandoned",
+        category=FailureCategory.GAVE_UP.value if given_up else cause,
         message=why,
     )

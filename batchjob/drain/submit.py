@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from batchjob import layout
 from batchjob.drain.ledger import mark_submitted, read_ledger
@@ -15,7 +14,7 @@ from batchjob.errors import (
     TransientError,
     UsageError,
 )
-from batchjob.ports import Clock, CreateOnce, Get, Job, JobRequest, Jobs, ReplaceIfMatch
+from batchjob.ports import Clock, Get, Job, JobRequest, Jobs, Store
 from batchjob.records import RunInfo, Submission
 from batchjob.runs import read_run, read_summary
 
@@ -26,15 +25,11 @@ TRIES = 20
 DUPLICATE = "another submission of the same run counts"
 
 
-class SubmitStore(Get, CreateOnce, ReplaceIfMatch, Protocol):
-    """The verbs for submission."""
-
-
 @dataclass(frozen=True, slots=True)
 class Submitting:
     """What submission works with; `writer` is this process's name, `environment` what the jobs are told."""
 
-    store: SubmitStore
+    store: Store
     jobs: Jobs
     clock: Clock
     writer: str

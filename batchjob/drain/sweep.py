@@ -1,6 +1,6 @@
 """Healing: what dead drains, jobs and reducers left is finished, started anew, or given up (invariant 8)."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
@@ -10,38 +10,23 @@ from batchjob.drain.commit import tidy_inbox
 from batchjob.drain.cost import learn_costs
 from batchjob.drain.ledger import close_runs, mark_submitted
 from batchjob.drain.openruns import OpenRun, Phase, abandon, open_runs
-from batchjob.errors import TransientError
-from batchjob.ports import Clock, Store, read_or_none
-from batchjob.records import Submission
+from batchjob.errors import ExitCode, TransientError
+from batchjob.ports import Clock, Job, Store, read_or_none
+from batchjob.records import RunInfo, Submission
 
-ENDED = frozenset(("SUCCEEDED", "FAILED"))
 GRACE_MS = 3600 * 1000
 """How long after a submission a job that the service does not know may only be unknown yet."""
+ENDED_WITHOUT_RECEIPT = "all its jobs ended without a receipt"
 DESCRIBED = 100
 """Jobs that one call describes; AWS Batch's limit."""
-WHY_DEAD = "all its jobs ended without a receipt"
-
-
-class JobState(Protocol):
-    """A job as the service shows it: its id (a child's ends in `:N`) and Batch's status."""
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def status(self) -> str: ...
 
 
 class LookAtJobs(Protocol):
-    """The verbs for finding out whether jobs live."""
+    """The verbs of ports.Jobs for finding out whether jobs live."""
 
-    def find(self, name: str) -> Sequence[JobState]:
-        """All jobs of that name that the service knows, in any state. Raises TransientError."""
-        ...
+    def find(self, name: str) -> Sequence[Job]: ...
 
-    def describe(self, ids: Sequence[str]) -> Sequence[JobState]:
-        """Those jobs of the ids that the service knows. Raises TransientError."""
-        ...
+    def describe(self, ids: Sequence[str]) -> Sequence[Job]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +102,7 @@ def _heal_submitted(sweeper: Sweeper, found: OpenRun, swept: Swept) -> None:
         parents = _ids(sweeper.jobs, submitter.process_name(run_id), known.process_job)
         dead = _dead_shards(sweeper.jobs, parents, found, recent=recent)
         if dead:
-            swept.abandoned[run_id] = abandon(sweeper.store, found.run, dead, sweeper.writer, WHY_DEAD)
+            swept.abandoned[run_id] = _give_up(sweeper, found.run, dead)
         missing = [shard for shard in missing if shard not in dead]
     if missing:
         return
@@ -137,24 +122,53 @@ def _ids(jobs: LookAtJobs, name: str, recorded: str | None) -> list[str]:
     return sorted({job.id for job in jobs.find(name)} | ({recorded} if recorded else set()))
 
 
-def _dead_shards(jobs: LookAtJobs, parents: Sequence[str], found: OpenRun, *, recent: bool) -> list[int]:
-    """The missing shards none of whose jobs lives; none while an array as a whole does."""
+def _give_up(sweeper: Sweeper, run: RunInfo, dead: Mapping[int, list[Job]]) -> list[int]:
+    """Shards that died of the same are given up together, with the job's own words."""
+    done: list[int] = []
+    for why, shards in _by_reason(dead).items():
+        killed = {shard for shard in shards if any(map(_was_killed, dead[shard]))}
+        done += abandon(sweeper.store, run, shards, sweeper.writer, why, killed=killed)
+    return sorted(done)
+
+
+def _by_reason(dead: Mapping[int, list[Job]]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for shard, jobs in dead.items():
+        reasons = sorted({job.reason for job in jobs if job.reason})
+        found.setdefault("; ".join([ENDED_WITHOUT_RECEIPT, *reasons]), []).append(shard)
+    return found
+
+
+def _was_killed(job: Job) -> bool:
+    """By what it worked on: no outage (exit code 75), no lost machine (none at all)."""
+    return job.exit_code not in (None, ExitCode.DONE, ExitCode.TRY_AGAIN, ExitCode.USAGE)
+
+
+def _dead_shards(
+    jobs: LookAtJobs, parents: Sequence[str], found: OpenRun, *, recent: bool
+) -> dict[int, list[Job]]:
+    """The missing shards none of whose jobs lives, with these jobs; none while an array as a whole does."""
     if _any_alive(jobs, parents, recent=recent):
-        return []
-    if found.run.shards == 1:
-        return found.missing
-    children = {f"{parent}:{shard}": shard for parent in parents for shard in found.missing}
-    alive = {children[job.id] for job in _described(jobs, list(children)) if job.status not in ENDED}
-    return [shard for shard in found.missing if shard not in alive]
+        return {}
+    ids = {_child(parent, shard, found.run): shard for parent in parents for shard in found.missing}
+    ended: dict[int, list[Job]] = {shard: [] for shard in found.missing}
+    for job in _described(jobs, list(ids)):
+        ended[ids[job.id]].append(job)
+    return {shard: its_jobs for shard, its_jobs in ended.items() if all(job.ended for job in its_jobs)}
+
+
+def _child(parent: str, shard: int, run: RunInfo) -> str:
+    """A run of one shard is a plain job."""
+    return parent if run.shards == 1 else f"{parent}:{shard}"
 
 
 def _any_alive(jobs: LookAtJobs, ids: Sequence[str], *, recent: bool) -> bool:
     """Whether one has not ended, or, shortly after a submission, none may be known yet."""
     known = list(_described(jobs, ids))
-    return any(job.status not in ENDED for job in known) or (recent and not known)
+    return any(not job.ended for job in known) or (recent and not known)
 
 
-def _described(jobs: LookAtJobs, ids: Sequence[str]) -> Iterable[JobState]:
+def _described(jobs: LookAtJobs, ids: Sequence[str]) -> Iterable[Job]:
     remaining = iter(ids)
     while some := list(islice(remaining, DESCRIBED)):
         yield from jobs.describe(some)

@@ -98,8 +98,8 @@ class LocalJobQueue:
         entry.status, entry.reason = "FAILED", reason
         entry.runner.stop()
 
-    def wait(self) -> None:
-        """Returns when every job has ended; an exception, also Ctrl-C, ends those that run."""
+    def wait(self) -> list[Job]:
+        """All jobs, once every one has ended; an exception, also Ctrl-C, ends those that run."""
         try:
             for entry in self._all():
                 _join(entry)
@@ -107,6 +107,7 @@ class LocalJobQueue:
             for entry in self._all():
                 entry.runner.stop()
             raise
+        return [_shown(entry) for entry in self._all()]
 
     def _all(self) -> list[_Entry]:
         with self._lock:
@@ -138,8 +139,7 @@ def _shown(entry: _Entry) -> Job:
         status=entry.status,
         created_at=entry.created_at,
         children={} if alone else _counts(entry),
-        reason=entry.reason,
-        **(_end(entry, 0) if alone else {}),
+        **(_end(entry, 0) if alone else {"reason": entry.reason}),
     )
 
 
@@ -149,7 +149,6 @@ def _shown_child(entry: _Entry, child: int) -> Job:
         name=entry.request.name,
         status=_child_status(entry, child),
         created_at=entry.created_at,
-        reason=entry.reason,
         **_end(entry, child),
     )
 
@@ -168,4 +167,6 @@ def _counts(entry: _Entry) -> Mapping[str, int]:
 
 def _end(entry: _Entry, child: int) -> dict[str, Any]:
     end = entry.ended.get(child)
-    return {} if end is None else {"exit_code": end.exit_code}
+    if end is None:
+        return {"reason": entry.reason}
+    return {"exit_code": end.exit_code, "reason": entry.reason or end.reason}

@@ -10,6 +10,7 @@ from batchjob import layout
 from batchjob.errors import AlreadyExistsError, FencedError, UsageError
 from batchjob.ports import Clock, CreateOnce, Delete, Get, List, Put, read_or_none
 from batchjob.records import (
+    DIED,
     NOT_COUNTED,
     Checkpoint,
     FinalState,
@@ -28,6 +29,10 @@ from batchjob.reduce.receipts import Item, read_outcomes
 
 FIRST_RETRY_MS = 15 * 60 * 1000
 """Delay before a row's second attempt; doubled for the third."""
+
+
+SUSPICION = 8.0
+"""By this the cost of a row rises that may have killed its shard; a few times make it dearer than a whole shard."""
 
 
 class FinishStore(Get, Put, CreateOnce, List, Delete, Protocol):
@@ -88,9 +93,13 @@ def write_retries(
 
 
 def _next_attempt(row: ManifestRow, outcome: Outcome, now: int) -> ManifestRow:
-    """What was no fault of the row is no attempt. Its cost is estimated anew."""
+    """What was no fault of the row is no attempt. Its cost is estimated anew, save where one of many killed a shard:
+
+    then all of them are cut into smaller and smaller shards, until the one is alone.
+    """
     if outcome.category in NOT_COUNTED:
-        return replace(row, cost=0.0, not_before=now + FIRST_RETRY_MS)
+        cost = row.cost * SUSPICION if outcome.category == DIED else 0.0
+        return replace(row, cost=cost, not_before=now + FIRST_RETRY_MS)
     wait = FIRST_RETRY_MS * 2 ** (row.attempt - 1)
     return replace(row, attempt=row.attempt + 1, cost=0.0, not_before=now + wait)
 

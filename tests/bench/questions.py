@@ -9,6 +9,7 @@ from tests.bench.long_scan import long_scan, memory, thousand_pages
 from tests.bench.page import Section
 from tests.bench.pipeline import sample, store
 from tests.bench.quality import quality
+from tests.bench.queue import queue
 from tests.bench.scans import other_programs, scan
 
 USUAL: dict[str, Callable[[Context], Section]] = {
@@ -22,5 +23,6 @@ USUAL: dict[str, Callable[[Context], Section]] = {
     "long_scan": long_scan,
     "store": store,
     "planning": planning,
+    "queue": queue,
 }
 QUESTIONS = {**USUAL, "thousand_pages": thousand_pages}

@@ -122,6 +122,7 @@ def test_no_rate_is_below_nothing(
 
 def test_a_few_documents_say_nothing(store: FolderStore) -> None:
     learn_costs(store, finished(store, "run", np.ones(FEW - 1), np.full(FEW - 1, 99.0)))
+    store.put(layout.CALIBRATION, b"damaged")
     assert read_rates(store) == RATES
     learn_costs(store, RunInfo(run_id="x", kind="local", index="i", fingerprint="f", rows=1, shards=1))
     assert read_rates(store) == RATES

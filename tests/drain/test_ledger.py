@@ -13,7 +13,7 @@ from batchjob.drain.ledger import (
     mark_submitted,
     read_ledger,
 )
-from batchjob.errors import TransientError
+from batchjob.errors import TransientError, UsageError
 from batchjob.records import Ledger
 from tests.adapters.races import together
 from tests.support.faults import FaultPlan, Faults, FaultStore
@@ -77,6 +77,12 @@ def test_a_lost_answer_is_found_though_others_went_on(store: FolderStore, tmp_pa
     commit_runs(overtaken, "a", ["run-a"], ["inbox/1.parquet"], 0)
     ledger = read_ledger(store)
     assert (ledger.open, ledger.generation) == (("run-0",), 3)
+
+
+def test_a_damaged_ledger_is_named(store: FolderStore) -> None:
+    store.put("ledger.json", b'{"format": 2}')
+    with pytest.raises(UsageError, match=r"ledger\.json"):
+        read_ledger(store)
 
 
 def test_without_a_change_nothing_is_written(store: FolderStore) -> None:

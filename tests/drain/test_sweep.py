@@ -15,20 +15,14 @@ from batchjob.drain.ledger import mark_submitted, read_ledger
 from batchjob.drain.openruns import missing_shards
 from batchjob.drain.sweep import GRACE_MS, Submitter, Sweeper, Swept, sweep
 from batchjob.errors import TransientError
-from batchjob.ports import Store
+from batchjob.ports import Job, Store
 from batchjob.records import RunInfo, Submission, manifest_batches
-from batchjob.reduce.receipts import read_receipts
+from batchjob.reduce.receipts import read_outcomes, read_receipts
 from tests.support.faults import KINDS, FaultPlan, Faults, FaultStore, Kind, SimulatedCrash
 from tests.support.segments import events, intake, put_segment
 from tests.support.servers import unique_name
 
 CLOCK = SystemClock()
-
-
-@dataclass(frozen=True)
-class Shown:
-    id: str
-    status: str
 
 
 @dataclass
@@ -39,13 +33,18 @@ class Service:
     names: dict[str, list[str]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     down: bool = False
+    exit_codes: dict[str, int] = field(default_factory=dict)
 
-    def find(self, name: str) -> Sequence[Shown]:
+    def find(self, name: str) -> Sequence[Job]:
         return self.describe(self.names.get(name, []))
 
-    def describe(self, ids: Sequence[str]) -> Sequence[Shown]:
+    def describe(self, ids: Sequence[str]) -> Sequence[Job]:
         assert len(ids) <= 100
-        return [Shown(name, self.states[name]) for name in ids if name in self.states]
+        return [
+            Job(name, name, self.states[name], 0, exit_code=self.exit_codes.get(name), reason="why")
+            for name in ids
+            if name in self.states
+        ]
 
     def submit(self, run_id: str) -> None:
         if self.down:
@@ -138,6 +137,24 @@ def test_a_plain_job_is_its_only_shard(store: FolderStore, service: Service) -> 
     run = submitted_run(store, shards=1)
     service.states = {"p": "FAILED", "r": "FAILED"}
     assert swept(store, service) == Swept(abandoned={run.run_id: [0]}, reducing=[run.run_id])
+
+
+def test_what_killed_its_shard_is_told_from_an_outage(store: FolderStore, service: Service) -> None:
+    """Exit code 75 is an outage, none a lost machine; a row that was with others is not blamed alone."""
+    many, alone = submitted_run(store), submitted_run(store, shards=7)
+    service.states = {"p": "FAILED"} | {f"p:{n}": "FAILED" for n in range(7)}
+    service.exit_codes = {"p:0": 75, "p:2": 137}
+    swept(store, service)
+
+    def causes(run: RunInfo) -> list[set[str | None]]:
+        receipts = read_receipts(store, run)
+        return [{outcome.category for outcome in outcomes} for _, outcomes in read_outcomes(store, receipts)]
+
+    assert causes(many) == [{"abandoned"}, {"abandoned"}, {"died"}]
+    assert causes(alone) == [{"abandoned"}] * 2 + [{"died_alone"}] + [{"abandoned"}] * 4
+    assert {receipt.abandoned for receipt in read_receipts(store, many)} == {
+        "all its jobs ended without a receipt; why"
+    }
 
 
 @pytest.mark.parametrize(("age", "known"), [(0, True), (GRACE_MS + 1, False)])

@@ -12,6 +12,7 @@ from batchjob.adapters.opensearch import OpenSearchIndex
 from batchjob.adapters.stores import open_source
 from batchjob.drain.commit import Intake, commit_inbox
 from batchjob.drain.freeze import Target
+from batchjob.drain.giveups import given_up
 from batchjob.drain.ledger import close_runs
 from batchjob.drain.openruns import abandon, missing_shards
 from batchjob.errors import TransientError
@@ -20,7 +21,7 @@ from batchjob.records import FinalState, ManifestRow, RunInfo
 from batchjob.runs import read_summary
 from tests.support.documents import text_pdf, write_folder
 from tests.support.pipeline import FINGERPRINT, Pipeline
-from tests.support.segments import put_segment
+from tests.support.segments import put_segment, read_rows
 from tests.support.servers import unique_name
 
 HOURS = 4
@@ -99,3 +100,33 @@ def test_an_outage_counts_against_no_row(
     indexed = [summary.states[FinalState.INDEXED] for summary in summaries if summary]
     assert sum(indexed) == ROWS
     assert index.count(pipeline.alias) == ROWS
+
+
+def test_a_document_that_kills_every_shard_ends_alone_and_is_given_up(
+    tmp_path: Path, index: OpenSearchIndex
+) -> None:
+    """The others are done on the way; what is left of the shard that dies is cut smaller each time."""
+    pipeline = Pipeline(tmp_path, index, unique_name())
+    store = pipeline.store
+    count = 60
+    bucket = write_folder(tmp_path / "source", {f"{n}.pdf": text_pdf("the same page") for n in range(count)})
+    put_segment(store, "events", [ManifestRow(bucket, f"{n}.pdf", size=2_000_000) for n in range(count)])
+    together: list[int] = []
+    for number in range(12):
+        intake = Intake(Target("incremental", pipeline.alias, FINGERPRINT), f"drain-{number}", 600.0)
+        for run in commit_inbox(intake, store, HoursLater(number)).runs:
+            for shard in range(run.shards):
+                keys = [row.key for row in read_rows(store, layout.manifest(run.run_id, shard))]
+                if "7.pdf" in keys:
+                    together.append(len(keys))
+                    abandon(store, run, [shard], f"sweep-{number}", "exit code 137", killed=[shard])
+                else:
+                    pipeline.process(run, shard)
+            pipeline.reduce(run)
+            close_runs(store, f"sweep-{number}", [run.run_id])
+    assert together == sorted(together, reverse=True)
+    assert together[0] > 1
+    assert together[-3:] == [1, 1, 1]
+    assert [found.row["key"] for found in given_up(store)] == ["7.pdf"]
+    assert not list(store.list(layout.INBOX))
+    assert index.count(pipeline.alias) == count - 1

@@ -12,14 +12,15 @@ from typing import Any, Literal, TypeVar
 from batchjob.errors import BatchjobError, TransientError
 from batchjob.ports import (
     BulkItem,
+    DeadLetters,
     Index,
     Job,
     JobRequest,
     Jobs,
     Message,
+    Move,
     ObjectMeta,
     Opened,
-    Queue,
     QueueCounts,
     Store,
     StoredDocument,
@@ -172,7 +173,7 @@ class FaultIndex:
 class FaultQueue:
     """A queue whose verbs may fail as planned: an answer to `receive` that is lost leaves its messages hidden."""
 
-    def __init__(self, inner: Queue, faults: Faults) -> None:
+    def __init__(self, inner: DeadLetters, faults: Faults) -> None:
         self.url = inner.url
         self._inner = inner
         self._faults = faults
@@ -194,11 +195,20 @@ class FaultQueue:
     def counts(self) -> QueueCounts:
         return self._inner.counts()
 
+    def send(self, messages: Sequence[Message]) -> Mapping[str, str]:
+        return self._faults.durable("send messages", lambda: self._inner.send(messages))
+
+    def start_move(self, target: str, rate: int | None) -> bool:
+        return self._faults.durable("start move", lambda: self._inner.start_move(target, rate))
+
+    def move(self) -> Move:
+        return self._inner.move()
+
 
 class RefusingQueue(FaultQueue):
     """A queue that refuses every other message of the first `times` deletions, as SQS does where it is not well."""
 
-    def __init__(self, inner: Queue, times: int) -> None:
+    def __init__(self, inner: DeadLetters, times: int) -> None:
         super().__init__(inner, Faults())
         self._times = times
 

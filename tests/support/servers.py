@@ -114,6 +114,13 @@ class SqsServer:
         ]
         return url
 
+    def new_pair(self, receives: int) -> tuple[str, str]:
+        """URLs of a new queue and of its dead-letter queue, where messages go that were handed out so often."""
+        dead = self.new_queue()
+        told = self.client().get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])
+        policy = {"deadLetterTargetArn": told["Attributes"]["QueueArn"], "maxReceiveCount": str(receives)}
+        return self.new_queue(RedrivePolicy=json.dumps(policy)), dead
+
 
 @dataclass(frozen=True)
 class BatchServer:
