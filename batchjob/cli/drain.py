@@ -12,7 +12,7 @@ from batchjob.drain.commit import Committed, Intake, commit_inbox
 from batchjob.drain.filters import key_filter
 from batchjob.drain.freeze import Target
 from batchjob.drain.receive import ReceiveReport, limits_of, receive_all
-from batchjob.drain.submit import Submitting, submit_unsubmitted
+from batchjob.drain.submit import Submitting, submit_runs
 from batchjob.errors import TransientError
 from batchjob.process.fingerprint import extraction_fingerprint
 from batchjob.settings import Settings, load_settings
@@ -46,27 +46,29 @@ def drain(
     with open_submitting(settings, services.new_writer()) if submit else nullcontext() as by:
         if by is not None:
             _sweep(by)
-        _drain(settings, by.writer if by else services.new_writer(), shards, as_json)
+        committed = _drain(settings, by.writer if by else services.new_writer(), shards, as_json)
         if by is not None:
-            submit_unsubmitted(by)
+            submit_runs(by, [run.run_id for run in committed.runs])
 
 
 def _sweep(by: Submitting) -> None:
-    """What cannot be healed now keeps no event from becoming durable; the end of the drain tries it again."""
+    """What cannot be healed now keeps no event from becoming durable; the next sweep tries it again."""
     try:
         heal(by)
     except TransientError as error:
         log().warning("sweep", error=str(error))
 
 
-def _drain(settings: Settings, writer: str, shards: int | None, as_json: bool) -> None:
+def _drain(settings: Settings, writer: str, shards: int | None, as_json: bool) -> Committed:
     store = services.work_store(settings)
     received = receive_all(
         services.queue(settings), store, services.CLOCK, limits_of(settings), key_filter(settings), writer
     )
     target = Target("incremental", settings.index, extraction_fingerprint(settings))
     intake = Intake(target, writer, settings.shard_cost, shards, settings.scratch)
-    _show(received, commit_inbox(intake, store, services.CLOCK), as_json)
+    committed = commit_inbox(intake, store, services.CLOCK)
+    _show(received, committed, as_json)
+    return committed
 
 
 def _show(received: ReceiveReport, committed: Committed, as_json: bool) -> None:

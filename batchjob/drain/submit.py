@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from batchjob import layout
-from batchjob.drain.ledger import mark_submitted, read_ledger
+from batchjob.drain.ledger import mark_submitted
 from batchjob.errors import (
     AlreadyExistsError,
     BatchjobError,
@@ -67,16 +67,11 @@ def submit_run(by: Submitting, run_id: str) -> Submission:
     raise TransientError(f"run {run_id}: many processes submit it at once; try again", cause="submission")
 
 
-def submit_unsubmitted(by: Submitting) -> dict[str, Submission]:
-    """Submits the runs that the ledger calls unsubmitted, oldest first, and marks them; by run id.
+def submit_runs(by: Submitting, run_ids: Iterable[str]) -> dict[str, Submission]:
+    """Submits runs and marks them in the ledger; by run id.
 
     One that cannot be submitted does not keep others from it. Raises the first of such errors at the end.
     """
-    return submit_runs(by, sorted(read_ledger(by.store).unsubmitted))
-
-
-def submit_runs(by: Submitting, run_ids: Iterable[str]) -> dict[str, Submission]:
-    """The same for runs by name."""
     done: dict[str, Submission] = {}
     failures: list[BatchjobError] = []
     for run_id in run_ids:

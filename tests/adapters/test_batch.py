@@ -48,6 +48,11 @@ def test_the_service_takes_plain_jobs_and_arrays(batch_server: BatchServer, chil
     assert told["parameters"]["run"] == "run-1"
 
 
+@pytest.mark.parametrize("station", ["process", "reduce", "drain"])
+def test_the_service_takes_the_job_definitions(batch_server: BatchServer, station: str) -> None:
+    assert batch_server.new_definition(station)
+
+
 def test_every_part_of_a_call_is_known_to_the_service(batch_server: BatchServer) -> None:
     queue = new_queue(batch_server)
     target = replace(queue.target, share="documents", priority=10, seconds={"process": 3600})

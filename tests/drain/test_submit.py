@@ -24,7 +24,7 @@ from batchjob.drain.submit import (
     reduce_name,
     start_reducer,
     submit_run,
-    submit_unsubmitted,
+    submit_runs,
 )
 from batchjob.errors import TransientError, UsageError
 from batchjob.ports import Jobs, Store
@@ -72,6 +72,10 @@ class World:
 @pytest.fixture(scope="module")
 def queue(batch_server: BatchServer) -> Queue:
     return new_queue(batch_server)
+
+
+def submit_unsubmitted(by: Submitting) -> dict[str, Submission]:
+    return submit_runs(by, sorted(read_ledger(by.store).unsubmitted))
 
 
 def commit(store: Store, runs: list[RunInfo]) -> None:
