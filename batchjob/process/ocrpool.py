@@ -180,6 +180,7 @@ def _is_answer(events: list[Event], number: int) -> bool:
     return (
         isinstance(event.get("text"), str)
         and isinstance(event.get("confidence"), int | float)
+        and isinstance(event.get("left_out", 0), int)
         and isinstance(lines, list)
         and all(_is_line(line) for line in lines)
     )

@@ -301,7 +301,13 @@ def _page_text(number: int, parsed: Event, recognised: Event | None, engine: str
     text = recognised["text"]
     if method is PageMethod.BOTH:
         text = merge_ocr(parsed["text"], recognised["lines"])
+    lost = lost or _lines_left_out(recognised.get("left_out", 0))
     return PageText(number, method, text, engine, recognised["confidence"], seconds, lost, note)
+
+
+def _lines_left_out(count: int) -> Failure | None:
+    message = f"OCR left out the {count:,} smallest of the page's lines: there are too many"
+    return Failure(FailureCategory.TOO_LARGE, message) if count > 0 else None
 
 
 def _failure_in(event: Event) -> Failure | None:
