@@ -71,7 +71,10 @@ Said = DocumentSaid | PageSaid | ThumbnailSaid | FailureSaid | DoneSaid
 
 
 class Recognised(_Said):
-    """An OCR child's answer about one image: its text and lines with their confidence (0–100), or an error."""
+    """An OCR child's answer about one image: its text and lines with their confidence (0–100), or an error.
+
+    `left_out` lines were not read, since the page has too many.
+    """
 
     event: Literal["page"]
     id: int
@@ -80,6 +83,7 @@ class Recognised(_Said):
     text: str = ""
     confidence: _Number | None = None
     lines: tuple[tuple[str, _Number], ...] = ()
+    left_out: int = Field(0, ge=0)
 
 
 _SAID: TypeAdapter[Said] = TypeAdapter(Annotated[Said, Field(discriminator="event")])

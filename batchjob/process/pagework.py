@@ -277,7 +277,13 @@ def _page_text(parsed: PageSaid, recognised: Recognised | None, engine: str) -> 
     text = recognised.text
     if method is PageMethod.BOTH:
         text = merge_ocr(parsed.text, recognised.lines)
-    return PageText(number, method, text, engine, recognised.confidence, seconds, parsed.error, parsed.note)
+    lost = parsed.error or _lines_left_out(recognised.left_out)
+    return PageText(number, method, text, engine, recognised.confidence, seconds, lost, parsed.note)
+
+
+def _lines_left_out(count: int) -> Failure | None:
+    message = f"OCR left out the {count:,} smallest of the page's lines: there are too many"
+    return Failure(FailureCategory.TOO_LARGE, message) if count else None
 
 
 def _failure_of(end: ChildEnd, what: str) -> Failure:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from batchjob.errors import FailureCategory
 from batchjob.process.children import ChildEnd, Ending
@@ -230,6 +230,25 @@ def test_ocr_that_fails_is_the_pages_failure(extract: Callable[..., Extraction],
     assert [page.method for page in found.pages] == ["text", "failed"]
     assert found.pages[1].error is not None
     assert "no_such_language" in found.pages[1].error.message
+    assert cache == {}
+
+
+@pytest.mark.slow
+def test_lines_that_ocr_left_out_are_told(extract: Callable[..., Extraction], tmp_path: Path) -> None:
+    sheet = Image.new("L", (2400, 3300), 255)
+    draw = ImageDraw.Draw(sheet)
+    for row in range(45):
+        for column in range(26):
+            draw.text((40 + 90 * column, 40 + 72 * row), "12", fill=0, font_size=22)
+    path, cache = tmp_path / "a.png", MemoryCache()
+    sheet.save(path, dpi=(200, 200))
+    found = extract(path, cache)
+    [page] = found.pages
+    assert found.status == "partial"
+    assert page.text.count("12") > 500
+    assert page.error is not None
+    assert page.error.category is FailureCategory.TOO_LARGE
+    assert "lines" in page.error.message
     assert cache == {}
 
 
