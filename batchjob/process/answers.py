@@ -1,8 +1,8 @@
 """What children may say that saw untrusted bytes: each line is checked here before anything of it is used."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from batchjob.errors import FailureCategory
 from batchjob.process.children import NotAnEventError
@@ -12,9 +12,9 @@ _Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _Said(BaseModel):
-    """Checked strictly: no number for a text, no lone surrogate; fields that nobody asks for are not looked at."""
+    """Checked strictly: no number for a text, no lone surrogate, no other field."""
 
-    model_config = ConfigDict(frozen=True, strict=True)
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
 class DocumentSaid(_Said):
@@ -45,6 +45,12 @@ class PageSaid(_Said):
     note: str | None = None
     refused: bool = False
     error: Failure | None = None
+
+    @model_validator(mode="after")
+    def _image_is_for_ocr(self) -> Self:
+        if (self.image is not None) != (self.method in (PageMethod.OCR, PageMethod.BOTH)):
+            raise ValueError("an image without OCR, or OCR without an image")
+        return self
 
 
 class ThumbnailSaid(_Said):

@@ -213,6 +213,18 @@ def test_a_page_that_killed_two_children_is_not_drawn_for_the_thumbnail(tmp_path
     assert counting.started == 3  # two die of page 1; the third reads page 2 and draws nothing
 
 
+def test_one_child_reads_all_groups_of_a_document(tmp_path: Path) -> None:
+    path, cache = pdf(tmp_path / "a.pdf", *pages_of(70)), MemoryCache()
+    with Readers(Settings(), 1, tmp_path) as readers:
+        readers.parser = counting = Counting(readers.parser)  # type: ignore[assignment]
+        first = extract_file(path, Settings(), tmp_path, cache, readers)
+        assert (counting.started, len(first.pages), sorted(cache)) == (1, 70, [1, 17, 33, 49, 65])
+        del cache[17], cache[49]
+        again = extract_file(path, Settings(), tmp_path, cache, readers)
+    assert [page.text for page in again.pages] == [page.text for page in first.pages]
+    assert (counting.started, again.cache_hits) == (2, 3)
+
+
 def test_ocr_that_takes_too_long_costs_one_page(extract: Callable[..., Extraction], tmp_path: Path) -> None:
     scan = picture(printed(*["The shaft seal was replaced on Monday"] * 25), 0, 0, WIDTH, HEIGHT)
     cache = MemoryCache()
