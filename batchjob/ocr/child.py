@@ -28,6 +28,7 @@ def read(engine: OcrEngine, page: dict[str, Any]) -> dict[str, object]:
         event |= {
             "text": clean(found.text, ocr=True),
             "confidence": found.confidence,
+            "left_out": found.left_out,
             "lines": [[clean(line.text, ocr=True), line.confidence] for line in found.lines],
         }
     return event | {"seconds": round(time.monotonic() - started, 3)}

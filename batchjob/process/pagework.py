@@ -231,11 +231,12 @@ def _plain_file(path: Path) -> bytes | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_THUMBNAIL:
+        os.close(descriptor)
+        return None
     with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_THUMBNAIL:
-            return None
-        return file.read()
+        return file.read(_MOST_THUMBNAIL)
 
 
 def work_through(
@@ -277,7 +278,13 @@ def _page_text(parsed: PageSaid, recognised: Recognised | None, engine: str) -> 
     text = recognised.text
     if method is PageMethod.BOTH:
         text = merge_ocr(parsed.text, recognised.lines)
-    return PageText(number, method, text, engine, recognised.confidence, seconds, parsed.error, parsed.note)
+    lost = parsed.error or _lines_left_out(recognised.left_out)
+    return PageText(number, method, text, engine, recognised.confidence, seconds, lost, parsed.note)
+
+
+def _lines_left_out(count: int) -> Failure | None:
+    message = f"OCR left out the {count:,} smallest of the page's lines: there are too many"
+    return Failure(FailureCategory.TOO_LARGE, message) if count else None
 
 
 def _failure_of(end: ChildEnd, what: str) -> Failure:

@@ -1,8 +1,8 @@
 """The parent of forked children: imports what they need once, and never reads anything untrusted (invariant 11).
 
 Started by process/forkserver.py as `python -m batchjob.process.zygote DESCRIPTOR MODULE`. DESCRIPTOR is a
-socket on which it says that it is ready; then each byte there brings a child's control socket, standard input,
-output and standard error. The control socket carries a line of JSON to the child (`cwd`, `request`), and back each time
+socket on which it says that it is ready; then each byte there brings a child's control socket and its three
+standard streams. The control socket carries a line of JSON to the child (`cwd`, `request`), and back each time
 a WORD and a number: STARTED and the child's pid, or REFUSED and an errno; then ENDED and the exit code.
 When the other end of DESCRIPTOR closes, this process ends, and all children with it.
 """
