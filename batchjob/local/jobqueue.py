@@ -1,7 +1,7 @@
 """A job queue of this machine: the jobs of a run as local processes, for `submit` without AWS Batch."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,10 +93,8 @@ class LocalJobQueue:
 
     def terminate(self, job: str, reason: str) -> None:
         entry = self._entries.get(job)
-        if entry is None or entry.status in ("SUCCEEDED", "FAILED"):
-            return
-        entry.status, entry.reason = "FAILED", reason
-        entry.runner.stop()
+        if entry is not None and self._change(entry, ("PENDING", "RUNNING"), "FAILED", reason):
+            entry.runner.stop()
 
     def wait(self) -> list[Job]:
         """All jobs, once every one has ended; an exception, also Ctrl-C, ends those that run."""
@@ -116,14 +114,19 @@ class LocalJobQueue:
     def _run(self, entry: _Entry) -> None:
         for name in entry.request.after:
             _join(self._entries[name])
-            if self._entries[name].status != "SUCCEEDED" and entry.status == "PENDING":
-                entry.status, entry.reason = "FAILED", DEPENDENCY_FAILED
-        if entry.status != "PENDING":
-            return
-        entry.status = "RUNNING"
-        ends = entry.runner.run(entry.command, entry.strategy)
-        if entry.status == "RUNNING":
-            entry.status = "FAILED" if any(end.exit_code for end in ends) else "SUCCEEDED"
+            if self._entries[name].status != "SUCCEEDED":
+                self._change(entry, ("PENDING",), "FAILED", DEPENDENCY_FAILED)
+        if self._change(entry, ("PENDING",), "RUNNING"):
+            ends = entry.runner.run(entry.command, entry.strategy)
+            failed = any(end.exit_code for end in ends)
+            self._change(entry, ("RUNNING",), "FAILED" if failed else "SUCCEEDED")
+
+    def _change(self, entry: _Entry, before: Collection[str], after: JobStatus, reason: str = "") -> bool:
+        with self._lock:
+            if entry.status not in before:
+                return False
+            entry.status, entry.reason = after, reason
+            return True
 
 
 def _join(entry: _Entry) -> None:

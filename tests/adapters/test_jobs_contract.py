@@ -96,3 +96,14 @@ def test_a_local_job_whose_dependency_failed_never_starts(tmp_path: Path) -> Non
     assert (never.status, never.exit_code, never.reason) == ("FAILED", None, DEPENDENCY_FAILED)
     with pytest.raises(UsageError):
         jobs.submit(JobRequest("third", "reduce", "no-such-run", 1, ("unknown",), environment))
+
+
+def test_a_local_job_that_runs_is_terminated_and_what_waits_for_it_never_starts(tmp_path: Path) -> None:
+    jobs = local_queue()
+    environment = {"BATCHJOB_WORK": str(tmp_path)}
+    first = jobs.submit(JobRequest("first", "process", "no-such-run", 50, (), environment))
+    second = jobs.submit(JobRequest("second", "reduce", "no-such-run", 1, (first,), environment))
+    jobs.terminate(first, "no longer needed")
+    assert [(job.id, job.status) for job in jobs.wait()] == [(first, "FAILED"), (second, "FAILED")]
+    assert jobs.describe([first])[0].reason == "no longer needed"
+    assert jobs.describe([second])[0].reason == DEPENDENCY_FAILED
