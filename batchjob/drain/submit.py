@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pydantic import ValidationError
+
 from batchjob import layout
 from batchjob.drain.ledger import mark_submitted
 from batchjob.errors import (
@@ -101,6 +103,11 @@ def _read(store: Get, run_id: str) -> tuple[Submission | None, str]:
             return Submission.model_validate_json(opened.body.read()), opened.meta.etag
     except ObjectMissingError:
         return None, ""
+    except ValidationError:
+        raise UsageError(
+            f"{layout.submission(run_id)} is no record of a submission: remove it, then submit run {run_id} again; "
+            f"jobs that it has already are found by name"
+        ) from None
 
 
 def _declare(by: Submitting, run_id: str, known: Submission | None, etag: str) -> tuple[Submission, str]:
@@ -111,7 +118,7 @@ def _declare(by: Submitting, run_id: str, known: Submission | None, etag: str) -
     intent = Submission(writer=by.writer, at=now)
     if known is None:
         return intent, by.store.create_once(layout.submission(run_id), intent.to_json())
-    age = now - known.at
+    age = abs(now - known.at)
     if age < GRACE_MS:
         raise TransientError(
             f"run {run_id} is being submitted by {known.writer} since {age // 1000} s: if that process is dead, "

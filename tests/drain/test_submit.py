@@ -291,6 +291,25 @@ def test_a_run_that_is_not_there_or_is_finished_is_said(world: World) -> None:
         submit_run(world.process("one"), world.run.run_id)
 
 
+@pytest.mark.parametrize("found", [b"", b"{}", b'{"format": 2}', b"\xff"])
+def test_a_damaged_record_is_said_and_its_removal_submits_nothing_twice(world: World, found: bytes) -> None:
+    submit_unsubmitted(world.process("first"))
+    key = layout.submission(world.run.run_id)
+    world.store.put(key, found)
+    with pytest.raises(UsageError, match="remove it"):
+        submit_run(world.process("second"), world.run.run_id)
+    world.store.delete(key)
+    submit_run(world.process("second"), world.run.run_id)
+    check(world, arrays=1)
+
+
+def test_an_intent_from_a_wrong_clock_does_not_hold_for_ever(world: World) -> None:
+    intent = Submission(writer="ahead", at=world.clock.now_ms() + 10 * GRACE_MS)
+    world.store.create_once(layout.submission(world.run.run_id), intent.to_json())
+    submit_unsubmitted(world.process("second"))
+    check(world, arrays=1)
+
+
 SUMMARY = (
     b'{"format": 1, "run_id": "r", "index": "i", "rows": 0, "states": {}, "pages": 0, "ocr_pages": 0, '
     b'"cache_hits": 0, "requests": 0, "retries": 0, "bytes": 0, "seconds": 0, "finished_at": 0}'
