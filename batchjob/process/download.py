@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from batchjob.errors import ObjectMissingError, PreconditionFailedError, TransientError
 from batchjob.ports import Get, ObjectMeta, Opened
-from batchjob.process.scratch import full_scratch
+from batchjob.scratch import full_scratch
 
 MIB = 1024 * 1024
 SPARE = 16 * MIB

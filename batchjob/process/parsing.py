@@ -9,7 +9,7 @@ from typing import Self
 from batchjob.process.answers import DoneSaid, PageSaid, Said, ThumbnailSaid, said
 from batchjob.process.children import Child, ChildEnd, ChildLimits, Ending, NotAnEventError
 from batchjob.process.launch import Launch
-from batchjob.process.scratch import full_scratch
+from batchjob.scratch import full_scratch
 from batchjob.settings import Settings
 
 THUMBNAIL = 0

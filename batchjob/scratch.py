@@ -1,4 +1,4 @@
-"""A folder a writer for temporary files, swept of dead writers' folders when a shard starts."""
+"""A folder a writer for temporary files, swept of dead writers' folders when the next one is made."""
 
 import fcntl
 import os
