@@ -27,10 +27,20 @@ class ForkServer:
     new one. Temporary files of the zygote would go into `folder`.
     """
 
-    def __init__(self, module: str, folder: Path, start_seconds: float = 60.0) -> None:
-        """`start_seconds`: how long the zygote, and each child, may take to start."""
+    def __init__(
+        self,
+        module: str,
+        folder: Path,
+        prepared: Mapping[str, object] | None = None,
+        start_seconds: float = 60.0,
+    ) -> None:
+        """`prepared`: what the module is to prepare for all children, which then run that instead of `main()`.
+
+        `start_seconds`: how long the zygote, and each child, may take to start.
+        """
         self._module = module
         self._folder = folder
+        self._prepared = prepared
         self._start_seconds = start_seconds
         self._zygote: _Zygote | None = None
         self._lock = threading.Lock()
@@ -57,7 +67,7 @@ class ForkServer:
             if self._closed:
                 raise MachineError(f"{self._module} was stopped", cause="stopped")
             if self._zygote is None:
-                self._zygote = _Zygote(self._module, self._folder, self._start_seconds)
+                self._zygote = _Zygote(self._module, self._folder, self._prepared, self._start_seconds)
             return self._zygote
 
     def _drop(self, zygote: "_Zygote") -> None:
@@ -83,13 +93,17 @@ class ForkServer:
 class _Zygote:
     """A running process/zygote.py. It ends when this end of its socket closes, so with this process at the latest."""
 
-    def __init__(self, module: str, folder: Path, start_seconds: float) -> None:
+    def __init__(
+        self, module: str, folder: Path, prepared: Mapping[str, object] | None, start_seconds: float
+    ) -> None:
         """Raises MachineError."""
         self._start_seconds = start_seconds
         self._requests, theirs = socket.socketpair()
         self._asking = threading.Lock()
         with theirs:
             command = [sys.executable, "-I", "-m", "batchjob.process.zygote", str(theirs.fileno()), module]
+            if prepared is not None:
+                command.append(json.dumps(dict(prepared)))
             self._process = subprocess.Popen(
                 command,
                 env=environment(folder),
