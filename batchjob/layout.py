@@ -24,6 +24,23 @@ QUARANTINED_ROWS = "quarantine/rows/"
 QUARANTINED_MESSAGES = "quarantine/messages/"
 
 
+def listing(name: str) -> str:
+    """The prefix of what a listing of a bucket has found so far."""
+    return f"listings/{name}/"
+
+
+def listing_plan(name: str) -> str:
+    return f"{listing(name)}plan.json"
+
+
+def listing_unit(name: str, plan: str, unit: int) -> str:
+    return f"{listing(name)}{plan}/{unit:06d}.json"
+
+
+def listing_part(name: str, plan: str, unit: int, writer: str, part: int) -> str:
+    return f"{listing(name)}{plan}/{unit:06d}/{writer}-{part:06d}.parquet"
+
+
 def segment(name: str) -> str:
     return f"{INBOX}{name}.parquet"
 

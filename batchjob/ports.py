@@ -95,6 +95,15 @@ class List(Protocol):
         ...
 
 
+class Level(Protocol):
+    def level(self, prefix: str) -> Iterator[ObjectMeta | str]:
+        """What is right below `prefix`: objects without a further slash in the key, and longer prefixes up to one.
+
+        Each object that `list(prefix)` gives is here itself, or has one of these prefixes. Raises TransientError.
+        """
+        ...
+
+
 class Delete(Protocol):
     def delete(self, key: str) -> None:
         """Removes an object; removing a missing one is no error. Raises TransientError."""
@@ -103,6 +112,10 @@ class Delete(Protocol):
 
 class Source(Get, List, Protocol):
     """Where documents come from; never written."""
+
+
+class Bucket(Source, Level, Protocol):
+    """A source that tells its folders."""
 
 
 class Store(Get, Put, CreateOnce, ReplaceIfMatch, List, Delete, Protocol):

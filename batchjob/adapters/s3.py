@@ -73,7 +73,7 @@ def _drop_expect(params: dict[str, Any], **_: object) -> None:
 
 
 class S3Store:
-    """Implements ports.Store and ports.Source over the keys of a bucket under `prefix`.
+    """Implements ports.Store and ports.Bucket over the keys of a bucket under `prefix`.
 
     ETags are checked for shape. A write whose answer was lost is recognised by reading the object.
     """
@@ -136,6 +136,17 @@ class S3Store:
             for page in self._client.get_paginator("list_objects_v2").paginate(**request):
                 for item in page.get("Contents", []):
                     yield self._meta(item["Key"].removeprefix(self._prefix), item, item.get("Size"))
+
+    def level(self, prefix: str) -> Iterator[ObjectMeta | str]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=self._prefix + prefix, Delimiter="/"
+        )
+        with translated(self._bucket, prefix):
+            for page in pages:
+                for item in page.get("Contents", []):
+                    yield self._meta(item["Key"].removeprefix(self._prefix), item, item.get("Size"))
+                for below in page.get("CommonPrefixes", []):
+                    yield below["Prefix"].removeprefix(self._prefix)
 
     def delete(self, key: str) -> None:
         full = self._full(key)

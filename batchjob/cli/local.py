@@ -14,7 +14,7 @@ from rich.progress import Progress as RichProgress
 from batchjob.adapters import embedded
 from batchjob.adapters.opensearch import OpenSearchIndex, safe_url
 from batchjob.cli import options, services
-from batchjob.cli.manifest import read_folder
+from batchjob.cli.manifests import read_folder
 from batchjob.cli.output import log, notice, print_json, print_problems, print_table, progress_bar
 from batchjob.cli.stations import check_failure_limit
 from batchjob.drain.commit import Intake, freeze_rows

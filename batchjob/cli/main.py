@@ -22,6 +22,7 @@ COMMANDS = {
     "process": "batchjob.cli.stations:process",
     "reduce": "batchjob.cli.stations:reduce",
     "manifest": "batchjob.cli.manifest:manifest",
+    "plan": "batchjob.cli.plan:plan_command",
     "extract": "batchjob.cli.extract:extract",
     "search": "batchjob.cli.operate:search",
     "status": "batchjob.cli.operate:status",

@@ -1,22 +1,20 @@
 """`manifest`: makes, shows and checks manifests."""
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import click
+import pyarrow as pa
 
-from batchjob.adapters.source_folder import SourceFolder
-from batchjob.cli import options, services
-from batchjob.cli.output import notice, print_json, print_result, print_table
-from batchjob.drain.cost import estimated_cost
-from batchjob.errors import UsageError
-from batchjob.manifest.folder import read_listing
-from batchjob.manifest.read import Manifest, one_row_an_object, read_manifest
-from batchjob.records import ManifestRow, manifest_to_parquet
-from batchjob.settings import SUFFIXES, Settings, load_settings
+from batchjob.cli import options, services, sources
+from batchjob.cli.manifests import open_manifest
+from batchjob.cli.output import print_json, print_result, print_table
+from batchjob.drain.cost import read_rates
+from batchjob.drain.gather import gather
+from batchjob.manifest.select import Tally
+from batchjob.scratch import scratch_folder
+from batchjob.settings import load_settings
 
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-NEW_FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
+SHOWN = ("bucket", "key", "action", "size", "department", "project")
 
 
 @click.group()
@@ -24,91 +22,54 @@ def manifest() -> None:
     """Make, show and check manifests. manifests/README.md states the columns."""
 
 
-def read_folder(folder: Path, settings: Settings) -> Manifest:
-    """A row for each document below a folder, save in its work folder. Raises UsageError where there is none."""
-    root = folder.resolve()
-    source = SourceFolder(root)
-    own = [Path(place).resolve() for place in services.folders_written(settings)]
-    inside = [
-        f"{path.relative_to(root).as_posix()}/" for path in own if path != root and path.is_relative_to(root)
-    ]
-    found = read_listing(root.as_uri(), source, inside)
-    if found.passed_over or source.left_out:
-        notice(
-            f"{found.passed_over} other files passed over, {source.left_out} left out with a warning; documents are "
-            f"{' '.join(SUFFIXES)}"
-        )
-    if not found.rows:
-        raise UsageError(
-            f"no documents below {str(folder)!r}: files named {' '.join(SUFFIXES)} are looked for"
-        )
-    return one_row_an_object(found.rows)
-
-
-@manifest.command("from-dir")
-@click.argument("folder", type=FOLDER)
-@click.option("-o", "--output", type=NEW_FILE, required=True, help="Parquet file to write.")
-@options.as_json
-def from_dir(folder: Path, output: Path, as_json: bool) -> None:
-    """Make a manifest of the documents below FOLDER."""
-    _write(read_folder(folder, load_settings()), output, as_json)
-
-
-@manifest.command("from-csv")
-@click.argument("file", type=FILE)
-@click.option("-o", "--output", type=NEW_FILE, required=True, help="Parquet file to write.")
-@options.as_json
-def from_csv(file: Path, output: Path, as_json: bool) -> None:
-    """Make a manifest of a CSV FILE that people wrote."""
-    _write(read_manifest(file), output, as_json)
-
-
-def _write(found: Manifest, output: Path, as_json: bool) -> None:
-    if output.suffix != ".parquet":
-        raise UsageError(f"{str(output)!r}: name the manifest *.parquet")
-    try:
-        output.write_bytes(manifest_to_parquet(found.rows))
-    except OSError as error:
-        raise UsageError(f"{str(output)!r} cannot be written: {error.strerror}") from None
-    values = {"manifest": str(output), "rows": len(found.rows), "duplicates": found.duplicates}
-    if as_json:
-        print_json(values)
-    else:
-        click.echo(f"{output}: {len(found.rows)} rows, {found.duplicates} repeated an object")
+for command in (sources.from_s3, sources.from_inventory, sources.from_dir, sources.from_csv):
+    manifest.add_command(command)
 
 
 @manifest.command()
-@click.argument("file", type=FILE)
+@click.argument("place", metavar="MANIFEST")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Rows to show.")
 @options.as_json
-def show(file: Path, limit: int, as_json: bool) -> None:
-    """Show the first rows of a manifest, CSV or Parquet."""
-    found = read_manifest(file)
-    shown = found.rows[:limit]
+def show(place: str, limit: int, as_json: bool) -> None:
+    """Show the first rows of a manifest: CSV, Parquet, an inventory's manifest.json; a path or s3://…."""
+    shown: list[dict[str, object]] = []
+    count = 0
+    with open_manifest(place, load_settings()) as batches:
+        for batch in batches:
+            count += len(batch)
+            if len(shown) < limit:
+                shown += batch.select(SHOWN).slice(0, limit - len(shown)).to_pylist()
     if as_json:
-        rows = [
-            {"bucket": row.bucket, "key": row.key, "action": row.action, "size": row.size} for row in shown
-        ]
-        print_json({"rows": len(found.rows), "duplicates": found.duplicates, "shown": rows})
-        return
-    columns = ["bucket", "key", "action", "size", "department", "project"]
-    print_table(f"{file}: {len(found.rows)} rows", columns, [_cells(row) for row in shown], numbers=[3])
-
-
-def _cells(row: ManifestRow) -> list[object]:
-    return [row.bucket, row.key, row.action.value, row.size or "", row.department or "", row.project or ""]
+        print_json({"rows": count, "shown": shown})
+    else:
+        cells = [[row[name] if row[name] is not None else "" for name in SHOWN] for row in shown]
+        print_table(f"{place}: {count} rows", SHOWN, cells, numbers=[3])
 
 
 @manifest.command()
-@click.argument("file", type=FILE)
+@click.argument("place", metavar="MANIFEST")
+@options.work
 @options.as_json
-def validate(file: Path, as_json: bool) -> None:
-    """Check a manifest: its columns, every row, and what it would cost in CPU seconds."""
-    found = read_manifest(file)
+def validate(place: str, work: str | None, as_json: bool) -> None:
+    """Check a manifest: its columns, every row, and what it would cost in CPU seconds.
+
+    CSV, Parquet, or an inventory's manifest.json; a path or s3://….
+    """
+    settings, tally, buckets = load_settings(work=work), Tally(), set[str]()
+
+    def counted(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            buckets.update(batch["bucket"].unique().to_pylist())
+            yield batch
+
+    with open_manifest(place, settings, tally) as batches, scratch_folder(settings.scratch) as scratch:
+        rows = gather(counted(batches), scratch, read_rates(services.work_store(settings)))
     values = {
-        "rows": len(found.rows),
-        "duplicates": found.duplicates,
-        "buckets": len({row.bucket for row in found.rows}),
-        "estimated_cpu_seconds": round(sum(map(estimated_cost, found.rows))),
+        "rows": len(rows),
+        "duplicates": rows.repeated,
+        "older_versions": tally.older,
+        "deleted": tally.deleted,
+        "buckets": len(buckets),
+        "estimated_cpu_seconds": round(float(rows.costs.sum())),
     }
-    print_result(f"{file} is a valid manifest", values, as_json)
+    print_result(f"{place} is a valid manifest", values, as_json)

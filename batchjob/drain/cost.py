@@ -64,7 +64,7 @@ USUAL_BYTES = 100_000
 
 def estimated_costs(rows: pa.RecordBatch | pa.Table, rates: Mapping[str, Rate] = RATES) -> np.ndarray:
     """CPU seconds a row; a row that brings its own `cost` keeps it."""
-    types = _types(rows["key"])
+    types = types_of(rows["key"])
     sizes = pc.fill_null(rows["size"], USUAL_BYTES).to_numpy(zero_copy_only=False) / MEGABYTE
     documents = np.array([rates[name].document for name in TYPES])
     megabytes = np.array([rates[name].megabyte for name in TYPES])
@@ -75,7 +75,7 @@ def estimated_costs(rows: pa.RecordBatch | pa.Table, rates: Mapping[str, Rate] =
     return np.asarray(np.where((given > 0) & (given <= MOST), given, estimated))
 
 
-def _types(keys: pa.Array | pa.ChunkedArray) -> np.ndarray:
+def types_of(keys: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """A number a key: the place of its type in TYPES."""
     types = np.zeros(len(keys), np.int8)
     for number, suffix in enumerate(SUFFIXES, 1):
@@ -149,7 +149,7 @@ def learn_costs(store: CalibrationStore, run: RunInfo) -> None:
 def _measure(outcomes: pa.Table, sums: dict[str, Measured]) -> None:
     indexed = pc.equal(outcomes["state"], FinalState.INDEXED.value)
     read = outcomes.filter(pc.and_(indexed, pc.greater(outcomes["reading_seconds"], 0.0)))
-    types = _types(read["key"])
+    types = types_of(read["key"])
     sizes = pc.fill_null(read["size"], 0).to_numpy() / MEGABYTE
     seconds = read["reading_seconds"].to_numpy()
     for number, name in enumerate(TYPES):
