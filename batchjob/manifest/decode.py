@@ -10,8 +10,8 @@ for _digits in (b"0123456789abcdef", b"0123456789ABCDEF"):
     HEX[np.frombuffer(_digits, np.uint8)] = np.arange(16, dtype=np.uint8)
 
 
-class BadKeyError(ValueError):
-    """A key that cannot be decoded; `place` is its place in the batch."""
+class BadRowError(ValueError):
+    """A row with a value that cannot be read; `place` is its place in the batch."""
 
     def __init__(self, place: int, why: str) -> None:
         super().__init__(why)
@@ -25,7 +25,7 @@ def form_decoded(keys: pa.StringArray) -> pa.StringArray:
     (https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory.html; form encoding:
     https://url.spec.whatwg.org/#application/x-www-form-urlencoded)
 
-    Raises BadKeyError for an incomplete escape, and for one that makes no UTF-8.
+    Raises BadRowError for an incomplete escape, and for one that makes no UTF-8.
     """
     offsets = np.frombuffer(keys.buffers()[1], np.int32)[keys.offset : keys.offset + len(keys) + 1]
     data = np.frombuffer(keys.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]].copy()
@@ -40,7 +40,7 @@ def form_decoded(keys: pa.StringArray) -> pa.StringArray:
         wrong = (escapes + 2 >= ends) | (high == NOT_HEX) | (low == NOT_HEX)
         if wrong.any():
             place = int(np.searchsorted(starts, escapes[wrong][0], side="right")) - 1
-            raise BadKeyError(place, f"key {keys[place].as_py()!r} has an incomplete escape: is it encoded?")
+            raise BadRowError(place, f"key {keys[place].as_py()!r} has an incomplete escape: is it encoded?")
         data[escapes] = high * 16 + low
         keep[escapes + 1] = keep[escapes + 2] = False
     kept = np.concatenate([np.zeros(1, np.int64), np.cumsum(keep)])
@@ -55,10 +55,10 @@ def form_decoded(keys: pa.StringArray) -> pa.StringArray:
         raise _not_utf8(decoded, keys) from None
 
 
-def _not_utf8(decoded: pa.BinaryArray, keys: pa.StringArray) -> BadKeyError:
+def _not_utf8(decoded: pa.BinaryArray, keys: pa.StringArray) -> BadRowError:
     for place, key in enumerate(decoded.to_pylist()):
         try:
             key.decode()
         except UnicodeDecodeError:
-            return BadKeyError(place, f"key {keys[place].as_py()!r} is not UTF-8 when decoded")
+            return BadRowError(place, f"key {keys[place].as_py()!r} is not UTF-8 when decoded")
     raise AssertionError("Arrow and Python differ on what is UTF-8")

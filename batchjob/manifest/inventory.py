@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from batchjob.errors import ObjectMissingError, UsageError
 from batchjob.manifest.batches import BATCH_ROWS, check_rows, manifest_batch, quoted
-from batchjob.manifest.decode import BadKeyError, form_decoded
+from batchjob.manifest.decode import BadRowError, form_decoded
 from batchjob.manifest.select import Tally
 from batchjob.ports import Get, read_or_none
 
@@ -128,11 +128,11 @@ def _file_batches(inventory: Inventory, name: str, path: Path, tally: Tally) -> 
         for columns, count in read(inventory, path):
             yield _batch(inventory, name, columns, count, row, tally)
             row += count
-    except BadKeyError as error:
+    except BadRowError as error:
         raise UsageError(f"inventory file {name!r}, row {row + error.place}: {error}") from None
     except (pa.ArrowException, OSError, KeyError) as error:
         raise UsageError(
-            f"inventory file {name!r} cannot be read after row {row - 1}: {_words(error)}"
+            f"inventory file {name!r} cannot be read, from row {row} on: {_words(error)}"
         ) from None
 
 
@@ -169,7 +169,7 @@ def _csv_batches(inventory: Inventory, path: Path) -> Columns:
         for batch in reader:
             columns = dict(zip(wanted, batch.columns, strict=True))
             if columns["key"].null_count:
-                raise BadKeyError(pc.index(pc.is_null(columns["key"]), True).as_py(), "it names no key")
+                raise BadRowError(pc.index(pc.is_null(columns["key"]), True).as_py(), "it names no key")
             columns["key"] = form_decoded(columns["key"])
             yield columns, len(batch)
 
@@ -218,17 +218,30 @@ def _batch(
 
 
 def _integers(column: pa.Array | None) -> pa.Array | None:
-    return None if column is None else column.cast(pa.int64())
+    return None if column is None else _cast(column, pa.int64(), "size")
 
 
 def _milliseconds(column: pa.Array | None) -> pa.Array | None:
     """Texts are ISO 8601 with `Z`; Parquet has time stamps."""
-    return None if column is None else column.cast(pa.timestamp("ms", "UTC")).cast(pa.int64())
+    if column is None:
+        return None
+    return _cast(column, pa.timestamp("ms", "UTC"), "time").cast(pa.int64())
 
 
 def _truth(column: pa.Array | None, count: int, *, absent: bool) -> pa.Array:
     if column is None:
         return pa.repeat(absent, count)
-    if pa.types.is_boolean(column.type):
-        return pc.fill_null(column, absent)
-    return column.cast(pa.bool_()).fill_null(absent)
+    return pc.fill_null(_cast(column, pa.bool_(), "value"), absent)
+
+
+def _cast(column: pa.Array, wanted: pa.DataType, what: str) -> pa.Array:
+    """Raises BadRowError for the first row whose value is not of the type."""
+    try:
+        return column.cast(wanted)
+    except pa.ArrowInvalid:
+        for place in range(len(column)):
+            try:
+                column.slice(place, 1).cast(wanted)
+            except pa.ArrowInvalid:
+                raise BadRowError(place, f"the {what} {column[place].as_py()!r} makes no sense") from None
+        raise

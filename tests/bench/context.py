@@ -10,7 +10,7 @@ from typing import Any
 
 from batchjob.adapters.clock import SystemClock
 from batchjob.adapters.folder import FolderStore
-from batchjob.cli.manifest import read_folder
+from batchjob.cli.manifests import read_folder
 from batchjob.drain.commit import Intake, freeze_rows
 from batchjob.drain.freeze import Target
 from batchjob.process.fingerprint import extraction_fingerprint
