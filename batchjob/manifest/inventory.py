@@ -14,11 +14,11 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from pydantic import BaseModel, Field, ValidationError
 
-from batchjob.errors import ObjectMissingError, UsageError
+from batchjob.errors import ObjectMissingError, TransientError, UsageError
 from batchjob.manifest.batches import BATCH_ROWS, check_rows, manifest_batch, quoted
 from batchjob.manifest.decode import BadRowError, form_decoded
 from batchjob.manifest.select import Tally
-from batchjob.ports import Get, read_or_none
+from batchjob.ports import Get, Opened
 
 WANTED = frozenset(
     ("bucket", "key", "versionid", "islatest", "isdeletemarker", "size", "lastmodifieddate", "etag")
@@ -58,10 +58,10 @@ def read_inventory(store: Get, key: str) -> Inventory:
     Raises UsageError where it is missing, damaged (where `manifest.checksum` is beside it) or of another format,
     TransientError.
     """
-    data = read_or_none(store, key)
+    data = _read(store, key)
     if data is None:
         raise UsageError(f"no object {key!r}: name the {MANIFEST} of an inventory")
-    expected = read_or_none(store, key.removesuffix(MANIFEST) + "manifest.checksum")
+    expected = _read(store, key.removesuffix(MANIFEST) + "manifest.checksum")
     if expected is not None and expected.decode("ascii", "replace").strip() != _md5(data):
         raise UsageError(
             f"{key} does not have the MD5 in its manifest.checksum: it is damaged or being replaced"
@@ -77,6 +77,26 @@ def read_inventory(store: Get, key: str) -> Inventory:
     if not found.files:
         raise UsageError(f"{key} names no files: the inventory is empty, or its manifest is not complete")
     return found
+
+
+def _opened(store: Get, key: str) -> Opened | None:
+    """None where there is no such file. In a copy on this machine an absence needs no proof: nothing is deleted."""
+    try:
+        return store.open(key)
+    except ObjectMissingError:
+        return None
+    except TransientError as error:
+        if error.cause == "absence_unproven":
+            return None
+        raise
+
+
+def _read(store: Get, key: str) -> bytes | None:
+    opened = _opened(store, key)
+    if opened is None:
+        return None
+    with opened:
+        return opened.body.read()
 
 
 def _md5(data: bytes) -> str:
@@ -102,12 +122,11 @@ def inventory_batches(
 def _fetched(file: DataFile, store: Get, scratch: Path) -> Path:
     path = scratch / "inventory-file"
     digest, size = hashlib.md5(usedforsecurity=False), 0
-    try:
-        opened = store.open(file.key)
-    except ObjectMissingError:
+    opened = _opened(store, file.key)
+    if opened is None:
         raise UsageError(
             f"inventory file {file.key!r} is missing: use another inventory, since its rows would be lost"
-        ) from None
+        )
     with opened, path.open("wb") as copy:
         while chunk := opened.body.read(CHUNK):
             copy.write(chunk)

@@ -201,3 +201,17 @@ def test_the_command_on_a_copy(tmp_path: Path) -> None:
     output = tmp_path / "m.parquet"
     made = batchjob("manifest", "from-inventory", tmp_path / "copy" / MANIFEST, "-o", output, "--json")
     assert (made.code, made.answer["rows"]) == (0, 1), made.stderr
+    (tmp_path / "copy" / MANIFEST.replace(".json", ".checksum")).unlink()
+    assert (
+        batchjob("plan", tmp_path / "copy" / MANIFEST, "--work", tmp_path / "w", "--json").answer["rows"] == 1
+    )
+
+
+def test_a_copy_with_a_missing_file(tmp_path: Path) -> None:
+    put_files(tmp_path, [Version("a.pdf")])
+    whole = json.loads((tmp_path / MANIFEST).read_text("utf-8"))
+    files = [*whole["files"], whole["files"][0] | {"key": "gone.parquet"}]
+    (tmp_path / MANIFEST).write_text(json.dumps(whole | {"files": files}), "utf-8")
+    (tmp_path / MANIFEST.replace(".json", ".checksum")).unlink()
+    failed = batchjob("manifest", "validate", tmp_path / MANIFEST, "--work", tmp_path / "w")
+    assert (failed.code, "'gone.parquet' is missing" in failed.stderr) == (64, True)

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchjob.errors import UsageError
-from batchjob.manifest.read import one_row_an_object, read_manifest, split_uri
-from batchjob.records import Action, ManifestRow, manifest_from_parquet, manifest_to_parquet
+from batchjob.manifest.read import one_row_an_object, read_batches, read_manifest, split_uri
+from batchjob.records import MANIFEST_SCHEMA, Action, ManifestRow, manifest_from_parquet, manifest_to_parquet
 from tests.support.command import batchjob
 from tests.support.documents import text_pdf, write_folder
 
@@ -157,3 +157,55 @@ def test_from_csv_resolves_paths_once(tmp_path: Path) -> None:
 def test_a_folder_is_no_manifest_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no manifest"):
         read_manifest(tmp_path)
+
+
+def test_a_file_without_a_header_is_told(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("s3://bucket/a.pdf,9\ns3://bucket/b.pdf,9\n")
+    for command in (["validate"], ["show"], ["from-csv", "-o", tmp_path / "m.parquet"]):
+        failed = batchjob("manifest", *command, tmp_path / "m.csv")
+        assert (failed.code, "m.csv has no header" in failed.stderr) == (64, True), failed.stderr
+    assert not list(tmp_path.glob("*.parquet*"))
+
+
+FAULTS = {
+    "it names no key": {"key": ""},
+    "size is less than 0": {"size": -1},
+    "action is not": {"action": "remove"},
+    "attempt is not": {"attempt": 0},
+}
+
+
+@pytest.mark.parametrize("why", FAULTS)
+def test_a_bad_row_of_a_large_file_is_named(why: str, tmp_path: Path) -> None:
+    rows = [
+        {"bucket": "b", "key": "a.pdf", "action": "upsert", "size": 1, "attempt": 1} for _ in range(70_000)
+    ]
+    rows[69_000] |= FAULTS[why]
+    types = [MANIFEST_SCHEMA.field(name).with_nullable(True) for name in rows[0]]
+    pq.write_table(pa.Table.from_pylist(rows, pa.schema(types)), tmp_path / "m.parquet")
+    with pytest.raises(UsageError, match=f"row 69001: {why}"):
+        list(read_batches(tmp_path / "m.parquet"))
+
+
+def test_selected_rows_of_a_file_that_people_wrote(tmp_path: Path) -> None:
+    path = manifest(
+        tmp_path,
+        ["uri", "size", "department", "event_time"],
+        *[
+            ["s3://b/a.pdf", "9", "総務", "2026-04-01"],
+            ["s3://b/b.doc", "99", "経理", "2026-04-02"],
+            ["s3://b/x/c.pdf", "", "", ""],
+        ],
+    )
+
+    def keys(*options: object) -> list[str]:
+        output = tmp_path / "made.parquet"
+        done = batchjob("manifest", "from-csv", path, "-o", output, *options)
+        assert done.code == 0, done.stderr
+        return [row.key for row in read_manifest(output).rows]
+
+    assert keys() == ["a.pdf", "b.doc", "x/c.pdf"]
+    assert keys("--suffix", ".PDF", "--max-size", 50) == ["a.pdf", "x/c.pdf"]
+    assert keys("--prefix", "x/") == ["x/c.pdf"]
+    assert keys("--modified-from", "2026-04-02") == ["b.doc", "x/c.pdf"]
+    assert [row.department for row in read_manifest(tmp_path / "made.parquet").rows] == ["経理", None]
