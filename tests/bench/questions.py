@@ -6,6 +6,7 @@ from tests.bench.context import Context
 from tests.bench.digital import long_documents, one_page_documents
 from tests.bench.intake import planning
 from tests.bench.long_scan import long_scan, memory, thousand_pages
+from tests.bench.manifests import inventory, listing
 from tests.bench.page import Section
 from tests.bench.pipeline import sample, store
 from tests.bench.quality import quality
@@ -23,6 +24,8 @@ USUAL: dict[str, Callable[[Context], Section]] = {
     "long_scan": long_scan,
     "store": store,
     "planning": planning,
+    "inventory": inventory,
+    "listing": listing,
     "queue": queue,
 }
 QUESTIONS = {**USUAL, "thousand_pages": thousand_pages}
