@@ -22,7 +22,8 @@ from PIL import (
 
 from batchjob import sandbox
 from batchjob.extract import image, pdf
-from batchjob.extract.detect import HEAD, Kind, NotReadError, detect
+from batchjob.extract.detect import DOCUWORKS, HEAD, Kind, NotReadError, detect
+from batchjob.extract.xdw import reader as xdw
 
 Event = dict[str, object]
 
@@ -34,6 +35,8 @@ def events(arguments: dict[str, Any]) -> Iterator[Event]:
             kind = detect(file.read(HEAD))
         if kind is Kind.PDF:
             yield from _pdf_events(path, arguments)
+        elif kind in DOCUWORKS:
+            yield from _docuworks_events(path, arguments)
         else:
             yield from _image_events(path, kind, arguments)
     except NotReadError as error:
@@ -54,6 +57,17 @@ def _pdf_events(path: Path, arguments: dict[str, Any]) -> Iterator[Event]:
                 yield pdf.read_page(document, number, out, arguments["dpi"])
         if arguments["thumbnail"]:
             yield _thumbnail_event(out, pdf.thumbnail(document))
+
+
+def _docuworks_events(path: Path, arguments: dict[str, Any]) -> Iterator[Event]:
+    out = Path(arguments["out"])
+    with xdw.open_xdw(path, out, arguments["max_pixels"]) as document:
+        yield xdw.describe(document)
+        for number in arguments["pages"]:
+            if number <= len(document.pages):
+                yield xdw.read_page(document, number, out, arguments["dpi"])
+        if arguments["thumbnail"]:
+            yield _thumbnail_event(out, xdw.thumbnail(document))
 
 
 def _image_events(path: Path, kind: Kind, arguments: dict[str, Any]) -> Iterator[Event]:
