@@ -12,7 +12,7 @@ from typing import Any
 
 from batchjob.errors import CONTENT_DETERMINED, FailureCategory, MachineError
 from batchjob.extract.detect import Kind
-from batchjob.extract.text import merge_ocr
+from batchjob.extract.text import clean, merge_ocr
 from batchjob.process.children import ChildEnd, ChildLimits, Ending, run_child
 from batchjob.process.groups import PAGES_PER_GROUP, DocumentFacts, PageGroup, failure_from
 from batchjob.process.launch import Launch, program
@@ -295,12 +295,14 @@ def _page_text(number: int, parsed: Event, recognised: Event | None, engine: str
     seconds, note = round(seconds + recognised.get("seconds", 0.0), 4), parsed.get("note")
     lost, failure = failure, _failure_in(recognised)
     if failure is not None:
-        if method is PageMethod.BOTH:  # the text layer stays; the loss is told
+        if parsed["text"]:  # the text layer stays; the loss is told
             return PageText(number, PageMethod.TEXT, parsed["text"], engine, seconds=seconds, error=failure)
         return PageText(number, PageMethod.FAILED, "", engine, seconds=seconds, error=failure)
     text = recognised["text"]
     if method is PageMethod.BOTH:
         text = merge_ocr(parsed["text"], recognised["lines"])
+    elif parsed["text"]:  # what stands beside a picture, such as notes on a scan
+        method, text = PageMethod.BOTH, clean("\n\n".join(filter(None, [text, parsed["text"]])))
     return PageText(number, method, text, engine, recognised["confidence"], seconds, lost, note)
 
 

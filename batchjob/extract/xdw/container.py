@@ -40,7 +40,7 @@ class Root(IntEnum):
     BINDER = 0xC014
 
 
-class Protected(XdwError):
+class ProtectedError(XdwError):
     """Encrypted, with a password or a certificate."""
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ class Container:
     """
 
     def __init__(self, data: Buffer) -> None:
-        """Raises XdwError; Protected where the content is encrypted."""
+        """Raises XdwError; ProtectedError where the content is encrypted."""
         self._data = data
         self._expanded = 0
         self.root, self.generation = read_header(data)
@@ -107,7 +107,7 @@ class Container:
     def _entry_at(self, offset: int) -> Element:
         found = element(self._data, offset, len(self._data))
         if found.tag == _PROTECTED_ENTRY:
-            raise Protected
+            raise ProtectedError
         if found.tag != _ENTRY:
             raise XdwError("a reference leads to no entry")
         return found
@@ -125,7 +125,7 @@ class Container:
         for end in self._ends():
             try:
                 state = self._state_at(end)
-            except Protected:
+            except ProtectedError:
                 raise
             except XdwError as error:
                 reason = reason or error
@@ -156,7 +156,7 @@ class Container:
             raise XdwError("the trailer does not follow its properties")
         offsets = self._offsets(said, found.start)
         if found.tag == _PROTECTED or (offsets and self._data[offsets[0]] == _PROTECTED_ENTRY):
-            raise Protected
+            raise ProtectedError
         value = bytes(self._data[at - stored : at])
         if found.tag == _PLAIN:
             return State(offsets, value, checked=True)
@@ -210,7 +210,7 @@ class Container:
             except XdwError:
                 return
             if tag in (_PROTECTED_ENTRY, _PROTECTED):
-                raise Protected
+                raise ProtectedError
             if tag == _ENTRY:
                 yield at
             elif tag not in _PROPERTIES | _TRAILERS:
