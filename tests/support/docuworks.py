@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tests.support.lh5 import pack
+from tests.support.lh5 import pack, pack_literals
 
 A4 = (21_000, 29_700)
+QUICK = 100_000
+"""Bytes from which packing takes too long in a test."""
 DOCUMENT, BINDER = 0xC013, 0xC014
 NUMBER, BYTES, PAIR = 2, 4, 107
 
@@ -201,7 +203,8 @@ class Form:
 
 def write(root: Object, entries: Entries | None = None, form: Form | None = None) -> bytes:
     form = form or Form()
-    return header(root.kind, form.generation) + segment(root, entries or Entries(), form, at=20 - 4)
+    begin = header(root.kind, form.generation)
+    return begin + segment(root, entries or Entries(), form, at=len(begin))
 
 
 def header(kind: int, generation: int = 10) -> bytes:
@@ -216,21 +219,23 @@ def append(before: bytes, root: Object, entries: Entries | None = None, form: Fo
 
 def segment(root: Object, entries: Entries, form: Form, *, at: int) -> bytes:
     """A segment that begins at `at`; what its own header takes depends on its length."""
+    records = root.records()
+    stored = records if form.plain else (pack if len(records) < QUICK else pack_literals)(records)
     for header_size in range(2, 7):
-        made = element(0x61, _segment_value(root, entries, form, at + header_size))
-        if len(made) - len(_segment_value(root, entries, form, at + header_size)) == header_size:
+        value = _segment_value((records, stored), entries, form, at + header_size)
+        made = element(0x61, value)
+        if len(made) - len(value) == header_size:
             return made
     raise AssertionError("no header fits")
 
 
-def _segment_value(root: Object, entries: Entries, form: Form, at: int) -> bytes:
+def _segment_value(properties: tuple[bytes, bytes], entries: Entries, form: Form, at: int) -> bytes:
+    records, stored = properties
     offsets, parts = [], []
     for data in entries.bodies:
         offsets.append(at + sum(map(len, parts)))
         tag = 0x67 if form.protected_entries else 0x64
         parts.append(element(tag, element(0x81, _signed(check(data))) + element(0x82, data)))
-    records = root.records()
-    stored = records if form.plain else pack(records)
     tag = 0x66 if form.protected else 0x62 if form.plain else 0x63
     values: dict[int, bytes | None] = {
         0x80: integer(len(offsets)),

@@ -8,7 +8,7 @@ from batchjob.extract.xdw.container import Container
 from batchjob.extract.xdw.tlv import XdwError, fields, integer
 from batchjob.extract.xdw.tree import Value, reference, resolve
 
-PER_INCH = 2540
+PER_INCH, PER_METRE = 2540, 100_000
 """Units of geometry: hundredths of a millimetre."""
 _EMF_SIGN = b" EMF"
 _WMF_SIGNS = (b"\x01\x00\x09\x00", b"\xd7\xcd\xc6\x9a")

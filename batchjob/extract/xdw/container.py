@@ -114,7 +114,7 @@ class Container:
 
     def expand(self, stream: bytes, size: int) -> bytes:
         """Unpacks a stream. Raises XdwError, also where all of them together pass their limit."""
-        if self._expanded + max(size, 0) > MAX_TOTAL:
+        if size <= lh5.MAX_EXPANDED and self._expanded + size > MAX_TOTAL:
             raise XdwError(f"the file expands to more than {MAX_TOTAL:,} bytes", FailureCategory.TOO_LARGE)
         data = lh5.expand(stream, size)
         self._expanded += size

@@ -61,27 +61,28 @@ class Document:
             yield from self._salvaged_pages()
             return
         self.root = read_tree(self.container)
-        if self.root.kind == Kind.BINDER:
-            self.title = name_of(self.root)
-        binder = [*self._described(self.root), *form_texts(self.root)] if self.is_binder else []
+        described: list[Node] = [self.root] if self.is_binder else []
         for document in _documents(self.root):
             pages = [Page(node) for node in document.walk() if node.kind == Kind.PAGE]
             if not pages:
                 continue
-            self._describe(document, pages[0])
-            pages[0].tail += binder
-            binder = []
+            for node in (document, *described):
+                try:
+                    self._describe(node, pages[0])
+                except XdwError as error:
+                    pages[0].losses.append(Loss(error.category, error.message))
+            described = []
             yield from pages
 
-    def _describe(self, document: Node, page: Page) -> None:
-        """Puts what is said of a whole document on its first page."""
-        if self.is_binder and (name := name_of(document)):
+    def _describe(self, node: Node, page: Page) -> None:
+        """Puts what is said of a whole document, or of the binder, on its first page. Raises XdwError."""
+        name = name_of(node) if self.is_binder else None
+        if node.kind == Kind.BINDER:
+            self.title = self.title or name
+        elif name:
             page.head.append(name)
-        try:
-            page.tail += form_texts(document)
-            page.tail += self._described(document)
-        except XdwError as error:
-            page.losses.append(Loss(error.category, error.message))
+        page.tail += form_texts(node)
+        page.tail += self._described(node)
 
     def _described(self, node: Node) -> Iterator[str]:
         for name, text in properties_of(node).items():

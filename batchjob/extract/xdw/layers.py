@@ -7,7 +7,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from batchjob.errors import FailureCategory
-from batchjob.extract.xdw.body import PER_INCH, Body, Format, read_body
+from batchjob.extract.xdw.body import PER_INCH, PER_METRE, Body, Format, read_body
 from batchjob.extract.xdw.container import Container
 from batchjob.extract.xdw.drawing import Dib, Drawing, Placed
 from batchjob.extract.xdw.emf import read_emf
@@ -89,7 +89,7 @@ class Layer:
             nonlocal inches
             image = body_image(self.container, self.body, self.max_pixels)
             if self.body.per_metre:
-                inches = image.width / (self.body.per_metre * 0.0254)
+                inches = image.width / (self.body.per_metre * PER_INCH / PER_METRE)
             image.draft(mode, (round(inches * dpi), round(inches * dpi * image.height / image.width)))
             return image
 

@@ -26,6 +26,13 @@ Event = dict[str, Any]
 
 def read_own_page(document: Document, page: Page, number: int, out: Path, dpi: int) -> Event:
     """What a page's event says of its content."""
+    try:
+        return _read(document, page, number, out, dpi)
+    except XdwError as error:
+        return _event(Reading(layer=False, ocr=False), "", {}, [*page.losses, Loss(error.category, error.message)])
+
+
+def _read(document: Document, page: Page, number: int, out: Path, dpi: int) -> Event:
     losses = list(page.losses)
     layers, notes = _content(document, page, losses)
     size = size_of(page.node) if page.node else A4

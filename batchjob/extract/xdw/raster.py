@@ -9,7 +9,7 @@ from PIL import Image, ImageChops, ImageFile
 
 from batchjob.errors import FailureCategory
 from batchjob.extract.image import DAMAGE, raise_machine_failure
-from batchjob.extract.xdw.body import PER_INCH, Body, Format
+from batchjob.extract.xdw.body import PER_METRE, Body, Format
 from batchjob.extract.xdw.container import Container
 from batchjob.extract.xdw.drawing import Box, Dib, Placed
 from batchjob.extract.xdw.tlv import XdwError
@@ -24,6 +24,8 @@ _JPEG_OR_PNG = (4, 5)
 _AND, _OR = 0x008800C6, 0x00EE0086
 _DIB_METHODS = frozenset({1, 5})
 _TOP_DOWN = 5
+_END_OF_BLOCK = "000000000001" * 2
+_TAIL = 16
 
 
 def open_picture(data: bytes, max_pixels: int) -> Image.Image:
@@ -89,27 +91,26 @@ def _packed_dib(container: Container, body: Body) -> Dib:
 
 
 def _g4_image(body: Body, max_pixels: int) -> Image.Image:
-    """A bare strip of CCITT group 4, wrapped as a TIFF; where it cannot be decoded, with its bits reversed."""
+    """A bare strip of CCITT group 4, wrapped as a TIFF. Raises XdwError."""
     width, height = body.pixels if all(body.pixels) else _pixels_of(body)
     if not width or not height:
         raise XdwError("a scan states no size")
-    for order in (1, 2):
-        image = open_picture(_tiff(body.data, width, height, body.per_metre, order), max_pixels)
-        try:
-            image.load()
-        except DAMAGE as error:
-            raise_machine_failure(error)
-            continue
-        return image
-    raise XdwError("a scan is damaged")
+    return open_picture(_tiff(body.data, width, height, _bit_order(body.data[-_TAIL:])), max_pixels)
+
+
+def _bit_order(tail: bytes) -> int:
+    """TIFF's FillOrder, by the mark at the end of a strip (T.6, EOFB): 1 unless it is there in the other one only."""
+    first = "".join(f"{byte:08b}" for byte in tail)
+    last = "".join(f"{byte:08b}"[::-1] for byte in tail)
+    return 2 if _END_OF_BLOCK in last and _END_OF_BLOCK not in first else 1
 
 
 def _pixels_of(body: Body) -> tuple[int, int]:
-    scale = body.per_metre / (PER_INCH * 1000 / 25.4)
+    scale = body.per_metre / PER_METRE
     return round(body.width * scale), round(body.height * scale)
 
 
-def _tiff(strip: bytes, width: int, height: int, per_metre: int, order: int) -> bytes:
+def _tiff(strip: bytes, width: int, height: int, order: int) -> bytes:
     """A TIFF of one strip (TIFF 6.0, section 11): 0 is white; `order` is its FillOrder."""
     entries = [
         (256, 4, width),

@@ -75,7 +75,7 @@ def _read_attached(page: AttachedPage, number: int, out: Path, dpi: int) -> Even
         error = {"category": file.loss.category, "message": message}
         return {"method": "text", "text": file.name, "error": error}
     inside = out / f"attached-{number}"
-    inside.mkdir()
+    inside.mkdir(exist_ok=True)
     event = file.read_page(page.number, inside, dpi)
     if "image" in event:
         name = f"page-{number:06d}.pgm"
