@@ -23,6 +23,9 @@ def open_xdw(path: Path, folder: Path, max_pixels: int, nesting: int = 0) -> Ite
         document = Document(open_file(path), folder, max_pixels, nesting)
     except XdwError as error:
         raise NotReadError(error.category, Kind.XDW, f"{_BEFORE[error.category]}{error.message}") from None
+    if not document.pages and document.container.loss:
+        message = f"{_BEFORE[FailureCategory.CORRUPT]}{document.container.loss}, but holds no page"
+        raise NotReadError(FailureCategory.CORRUPT, _kind(document), message)
     if not document.pages:
         what = "binder holds no document with pages" if document.is_binder else "document has no pages"
         raise NotReadError(FailureCategory.EMPTY, _kind(document), f"the DocuWorks {what}")
