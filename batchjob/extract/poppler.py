@@ -1,13 +1,15 @@
-"""The second reader: a child that reads by poppler's programs what PDFium refuses; started by process/pagework.py.
+"""The second reader: a child that reads by poppler's programs what PDFium refuses; started by process/parsing.py.
 
-Takes the arguments of extract/child.py and sends the same events. Poppler is called directly: pdf2image would
-bring the page into memory only to have it written again. Pages whose text layer is short are read by OCR, since
-poppler's programs do not tell how much of a page is picture.
+Takes the arguments and requests of extract/child.py and sends the same events. Poppler is called directly:
+pdf2image would bring the page into memory only to have it written again. Pages whose text layer is short are read
+by OCR, since poppler's programs do not tell how much of a page is picture.
 """
 
+import json
 import math
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any
 
 from batchjob import sandbox
 from batchjob.errors import FailureCategory
+from batchjob.extract.child import DONE, bounded
 from batchjob.extract.decide import STAMP_CHARACTERS, PageMeasure, count_characters, decide
 from batchjob.extract.detect import Kind
 from batchjob.extract.pdf import MAX_RENDERED
@@ -150,8 +153,11 @@ def _thumbnail(path: Path, size: tuple[float, float] | None, out: Path) -> Event
 
 
 def main() -> None:
-    for event in events(sandbox.enter(starts_programs=True)):
-        sandbox.emit(event)
+    arguments = sandbox.enter(starts_programs=True)
+    for line in sys.stdin.buffer:
+        for event in events(arguments | json.loads(line)):
+            sandbox.emit(bounded(event, arguments["characters"]))
+        sandbox.emit(DONE)
 
 
 if __name__ == "__main__":

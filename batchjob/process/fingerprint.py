@@ -8,7 +8,7 @@ from batchjob.process.doctypes import page_modes
 from batchjob.process.groups import PAGES_PER_GROUP
 from batchjob.settings import Settings
 
-EXTRACTOR_VERSION = 4
+EXTRACTOR_VERSION = 5
 """Raise it with every change, also of a library, that changes the text or the form of cached groups."""
 
 

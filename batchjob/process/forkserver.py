@@ -109,15 +109,15 @@ class _Zygote:
     def fork(self, arguments: Mapping[str, object], output: int, cwd: Path) -> "Forked":
         """Raises ConnectionError where the zygote is dead, MachineError where the system gives no process."""
         control, theirs = socket.socketpair()
-        (stdout, stdout_there), (stderr, stderr_there) = os.pipe(), os.pipe()
-        child = Forked(control, stdout, stderr)
+        (stdin_there, stdin), (stdout, stdout_there), (stderr, stderr_there) = os.pipe(), os.pipe(), os.pipe()
+        child = Forked(control, stdin, stdout, stderr)
         try:
             try:
-                self._ask_for_child([theirs.fileno(), stdout_there, stderr_there])
+                self._ask_for_child([theirs.fileno(), stdin_there, stdout_there, stderr_there])
             finally:
                 theirs.close()
-                os.close(stdout_there)
-                os.close(stderr_there)
+                for descriptor in (stdin_there, stdout_there, stderr_there):
+                    os.close(descriptor)
             given = {"cwd": str(cwd), "request": request(self._process.pid, arguments, output)}
             control.sendall(json.dumps(given).encode() + b"\n")
             child.await_pid()
@@ -148,12 +148,11 @@ class _Zygote:
 class Forked:
     """A forked child as launch.Process; it is no child of this process, so its zygote says how it ended."""
 
-    stdin: IO[bytes] | None = None
-
-    def __init__(self, control: socket.socket, stdout: int, stderr: int) -> None:
+    def __init__(self, control: socket.socket, stdin: int, stdout: int, stderr: int) -> None:
         self._control = control
         self._code: int | None = None
         self.pid = 0
+        self.stdin: IO[bytes] | None = os.fdopen(stdin, "wb", buffering=0)
         self.stdout: IO[bytes] | None = os.fdopen(stdout, "rb", buffering=0)
         self.stderr: IO[bytes] | None = os.fdopen(stderr, "rb", buffering=0)
 
@@ -195,6 +194,6 @@ class Forked:
 
     def discard(self) -> None:
         """Gives up a child that did not start."""
-        for stream in (self._control, self.stdout, self.stderr):
+        for stream in (self._control, self.stdin, self.stdout, self.stderr):
             if stream is not None:
                 stream.close()

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from batchjob.errors import FailureCategory
-from batchjob.extract.child import events
+from batchjob.extract.child import DONE, events
 from batchjob.extract.detect import Kind
 from batchjob.extract.image import page_count, resolution, to_gray
 
@@ -16,7 +16,10 @@ LIMIT = 200_000_000
 
 def page_events(path: Path, out: Path, **changes: Any) -> list[dict[str, Any]]:
     arguments = {"path": str(path), "pages": [1, 2, 3], "dpi": 200, "max_pixels": LIMIT, "out": str(out)}
-    return [dict(event) for event in events({**arguments, "thumbnail": False, **changes})]
+    asked = {**arguments, "thumbnail": False, **changes}
+    *found, done = events(asked, [asked])
+    assert done == DONE
+    return [dict(event) for event in found]
 
 
 def drawing(mode: str = "L", size: tuple[int, int] = (1654, 2339)) -> Image.Image:

@@ -13,7 +13,7 @@ from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen.canvas import Canvas
 
 from batchjob.errors import FailureCategory
-from batchjob.extract.child import events
+from batchjob.extract.child import DONE, events
 from batchjob.extract.pdf import MAX_RENDERED, measure
 from tests.extract.pdfs import HEIGHT, WIDTH, pdf, picture, printed, together, words
 
@@ -30,7 +30,10 @@ def read(path: Path, out: Path, **changes: Any) -> list[dict[str, Any]]:
         "max_pixels": 10**8,
         "out": str(out),
     }
-    return [dict(event) for event in events({**arguments, "thumbnail": False, **changes})]
+    asked = {**arguments, "thumbnail": False, **changes}
+    *found, done = events(asked, [asked])
+    assert done == DONE
+    return [dict(event) for event in found]
 
 
 def one_page(path: Path, out: Path) -> dict[str, Any]:

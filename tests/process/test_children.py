@@ -1,5 +1,6 @@
-"""run_child against children that misbehave: each end is told apart, and nothing of the group stays alive."""
+"""Children that misbehave: each end is told apart, and nothing of the group stays alive."""
 
+import json
 import os
 import signal
 import subprocess
@@ -15,14 +16,16 @@ from typing import Any
 import psutil
 import pytest
 
-from batchjob.process.children import ChildEnd, ChildLimits, Ending, run_child
+from batchjob.process.children import ChildEnd, ChildLimits, Ending
 from batchjob.process.forkserver import ForkServer
 from batchjob.process.launch import Launch, program
+
+from .running import run_child
 
 ROOT = Path(__file__).parents[2]
 FAULTY = "tests.process.faulty_child"
 MIB = 1024 * 1024
-LIMITS = ChildLimits(seconds=20, silent_seconds=20, memory=500 * MIB, output=50 * MIB)
+LIMITS = ChildLimits(seconds=20, silent_seconds=20, memory=500 * MIB, output=50 * MIB, line=50 * MIB)
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a feature of Linux")
 
 Run = Callable[..., tuple[ChildEnd, list[dict[str, Any]]]]
@@ -139,6 +142,7 @@ def test_a_child_has_no_network(run: Run) -> None:
         ("grandchild_allocates", {"memory": 200 * MIB}, Ending.MEMORY, "limit 200 MiB"),
         ("flood", {"output": MIB}, Ending.OUTPUT, "more than 1 MiB"),
         ("endless_line", {"output": MIB}, Ending.OUTPUT, "more than 1 MiB"),
+        ("endless_line", {"line": 2 * MIB}, Ending.OUTPUT, "line of more than 2 MiB"),
         ("big_file", {"output": MIB}, Ending.OUTPUT, "file of more than 1 MiB"),
         ("nonsense", {}, Ending.CRASHED, "no event"),
         ("exits", {}, Ending.CRASHED, "exit code 1: no more paper"),
@@ -195,13 +199,13 @@ def test_many_threads_at_once_and_no_leak(run: Run) -> None:
 PARENT = """\
 import sys
 from pathlib import Path
-from batchjob.process.children import ChildLimits, run_child
+from batchjob.process.children import Child, ChildLimits
 from batchjob.process.forkserver import ForkServer
 from batchjob.process.launch import program
 how, module, sys.executable, folder = sys.argv[1:]
 launch = program(module) if how == "program" else ForkServer(module, Path(folder)).launch
-run_child(launch, {"do": "leaves_one_and_waits"}, cwd=Path(folder), limits=ChildLimits(60, 60, 10**9, 10**6),
-          on_line=lambda line: print(line["pids"], flush=True))
+Child(launch, {"do": "leaves_one_and_waits"}, cwd=Path(folder), limits=ChildLimits(60, 60, 10**9, 10**6, 10**6),
+      on_line=lambda line: print(line.decode(), flush=True)).follow()
 """
 
 
@@ -211,7 +215,7 @@ def test_a_killed_parent_takes_its_children_along(how: str, interpreter: str, tm
     command = [sys.executable, "-c", PARENT, how, FAULTY, interpreter, str(tmp_path)]
     parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
-    pids = [int(pid) for pid in parent.stdout.readline().strip("[]\n").split(",")]
+    pids = json.loads(parent.stdout.readline())["pids"]
     pids += [process.pid for process in psutil.Process(parent.pid).children(recursive=True)]
     assert all(alive(pid) for pid in pids)
     parent.send_signal(signal.SIGKILL)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from batchjob.extract.child import events
+from batchjob.extract.child import DONE, events
 
 
 class Reading(NamedTuple):
@@ -34,18 +34,12 @@ def read(data: bytes, folder: Path, *, pages: int = 40, max_pixels: int = 200_00
     path.write_bytes(data)
     out = folder / "out"
     out.mkdir(exist_ok=True)
-    arguments = {
-        "path": str(path),
-        "pages": [*range(1, pages + 1)],
-        "dpi": 200,
-        "max_pixels": max_pixels,
-        "out": str(out),
-        "thumbnail": True,
-    }
-    said = [dict(event) for event in events(arguments)]
-    by_kind: dict[str, list[dict[str, Any]]] = {}
+    arguments = {"path": str(path), "dpi": 200, "max_pixels": max_pixels, "out": str(out)}
+    *said, done = events(arguments, [{"pages": [*range(1, pages + 1)], "thumbnail": True}])
+    assert done == DONE
+    by_kind: dict[str, list[Any]] = {}
     for event in said:
-        by_kind.setdefault(event["event"], []).append(event)
+        by_kind.setdefault(str(event["event"]), []).append(event)
     picture = out / "thumbnail.jpg"
     return Reading(
         by_kind.get("document", [None])[0],
