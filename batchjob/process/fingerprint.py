@@ -26,5 +26,6 @@ def extraction_fingerprint(settings: Settings) -> str:
         "languages": (settings.ocr_languages, settings.ocr_languages_vertical) if tesseract else None,
         "page_modes": (modes, settings.doc_types) if modes else None,
         "dpi": settings.ocr_dpi,
+        "xdw_converter": settings.xdw_converter or None,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

@@ -110,7 +110,11 @@ def wide_text(name: str, value: str) -> Named:
 def body(kind: int, data: bytes, *, packed: bool = False, size: tuple[int, int] = A4, **fields: int) -> bytes:
     """A drawing. `pixels` and `per_metre` as for scans; `sub_header` as for bitmaps."""
     names = {"across": 0x87, "down": 0x88, "per_metre": 0x8B}
-    said = {0x84: size[0], 0x85: size[1], **{names[name]: value for name, value in fields.items() if name in names}}
+    said = {
+        0x84: size[0],
+        0x85: size[1],
+        **{names[name]: value for name, value in fields.items() if name in names},
+    }
     stored = pack(data) if packed else data
     parts = [element(0x80, integer(kind))]
     if kind in (1, 4) or "sub_header" in fields:

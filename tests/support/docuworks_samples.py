@@ -39,7 +39,10 @@ def documents() -> dict[str, bytes]:
         dw.page(scan),
         dw.page(dw.content(dw.body(1, wmf.bytes(), packed=True))),
     ]
-    attached = [entries.attached("報告.pdf", text_pdf(PHRASE)), entries.attached("表.xlsx", b"PK\3\4" + bytes(60))]
+    attached = [
+        entries.attached("報告.pdf", text_pdf(PHRASE)),
+        entries.attached("表.xlsx", b"PK\3\4" + bytes(60)),
+    ]
     whole = dw.write(dw.document(*pages, named=named, originals=attached), entries)
     member = dw.document(dw.page(dw.note(PHRASE)), attributes={4: "契約".encode("cp932") + b"\0"})
     binder = dw.write(dw.binder(member, member, name="綴じ"))

@@ -25,7 +25,9 @@ class Emf:
         face = "ＭＳ ゴシック".encode("utf-16-le").ljust(64, b"\0")
         log = struct.pack("<5i4x", height, 0, escapement, escapement, 400) + face
         log = log[:23] + bytes([charset]) + log[24:]
-        return self.record(82, struct.pack("<i", self._handles) + log).record(37, struct.pack("<i", self._handles))
+        return self.record(82, struct.pack("<i", self._handles) + log).record(
+            37, struct.pack("<i", self._handles)
+        )
 
     def text(self, words: str, x: int, y: int, *, options: int = 0, step: int | None = None) -> "Emf":
         return self._text(84, words.encode("utf-16-le"), len(words), x, y, options, step)
@@ -53,7 +55,9 @@ class Emf:
         width, height = struct.unpack_from("<ii", header, 4)
         data = struct.pack("<4i", 0, 0, -1, -1)
         data += struct.pack("<6i", place[0], place[1], 0, 0, width, abs(height))
-        data += struct.pack("<4iII2i", 80, len(header), 80 + len(header), len(bits), 0, SOURCE_COPY, *place[2:])
+        data += struct.pack(
+            "<4iII2i", 80, len(header), 80 + len(header), len(bits), 0, SOURCE_COPY, *place[2:]
+        )
         return self.record(81, data + header + bits)
 
     def comment(self, data: bytes) -> "Emf":

@@ -29,7 +29,9 @@ def read_own_page(document: Document, page: Page, number: int, out: Path, dpi: i
     try:
         return _read(document, page, number, out, dpi)
     except XdwError as error:
-        return _event(Reading(layer=False, ocr=False), "", {}, [*page.losses, Loss(error.category, error.message)])
+        return _event(
+            Reading(layer=False, ocr=False), "", {}, [*page.losses, Loss(error.category, error.message)]
+        )
 
 
 def _read(document: Document, page: Page, number: int, out: Path, dpi: int) -> Event:

@@ -29,7 +29,10 @@ def with_files(*files: tuple[str, bytes], packed: bool = True) -> bytes:
 def test_attached_files_of_all_kinds_follow_the_documents_pages(tmp_path: Path) -> None:
     inner = with_files(("inner.pdf", text_pdf(SENTENCE)))
     found = read(
-        with_files(("報告書.pdf", text_pdf(SENTENCE, SENTENCE)), ("写真.png", picture()), ("中身.xdw", inner)), tmp_path
+        with_files(
+            ("報告書.pdf", text_pdf(SENTENCE, SENTENCE)), ("写真.png", picture()), ("中身.xdw", inner)
+        ),
+        tmp_path,
     )
     assert found.document is not None
     assert found.document["page_count"] == 6

@@ -38,7 +38,12 @@ def test_all_generations_are_read(generation: int, plain: bool, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "form", [dw.Form(protected=True), dw.Form(protected=True, protected_entries=True), dw.Form(protected_entries=True)]
+    "form",
+    [
+        dw.Form(protected=True),
+        dw.Form(protected=True, protected_entries=True),
+        dw.Form(protected_entries=True),
+    ],
 )
 def test_protected_files_are_not_read(form: dw.Form, tmp_path: Path) -> None:
     entries = dw.Entries()
@@ -149,14 +154,18 @@ class Raw(dw.Object):
         return self._records
 
 
-@pytest.mark.parametrize("tail", [deep(60)[len(deep(1)) :], dw.Object(0x1301).records(7), b"\x62\x85\1\1\1\1\1", b"\x31\0"])
+@pytest.mark.parametrize(
+    "tail", [deep(60)[len(deep(1)) :], dw.Object(0x1301).records(7), b"\x62\x85\1\1\1\1\1", b"\x31\0"]
+)
 def test_damage_in_the_tree_keeps_what_lies_before_it(tail: bytes, tmp_path: Path) -> None:
     found = read(dw.write(Raw(sample().records() + tail)), tmp_path)
     assert found.texts[0] == "本文\n\nメモ"
     assert found.pages[0]["error"]["category"] == "corrupt"
 
 
-@pytest.mark.parametrize("data", [b"\x60", b"\x60\x0e\x82\x01", dw.header(dw.DOCUMENT), dw.header(0x1234) + bytes(50)])
+@pytest.mark.parametrize(
+    "data", [b"\x60", b"\x60\x0e\x82\x01", dw.header(dw.DOCUMENT), dw.header(0x1234) + bytes(50)]
+)
 def test_stumps_are_corrupt(data: bytes, tmp_path: Path) -> None:
     found = read(data, tmp_path)
     assert failure(found)[0] in ("corrupt", "unsupported")
@@ -178,7 +187,9 @@ def test_damaged_properties_end_as_outcomes(tmp_path: Path) -> None:
         noise = random.Random(seed)
         changed = bytearray(records)
         for _ in range(noise.choice((1, 2, 5, 20))):
-            changed[noise.randrange(len(changed))] = noise.choice((0, 1, 0x7F, 0x80, 0xFF, noise.randrange(256)))
+            changed[noise.randrange(len(changed))] = noise.choice(
+                (0, 1, 0x7F, 0x80, 0xFF, noise.randrange(256))
+            )
         found = read(dw.write(Raw(bytes(changed)), entries, dw.Form(plain=True)), tmp_path)
         assert found.failure or found.pages
 

@@ -42,7 +42,10 @@ def repetitive() -> st.SearchStrategy[bytes]:
     return chosen.map(lambda parts: b"".join(piece * times for piece, times in parts)[:20_000])
 
 
-@given(data=st.one_of(st.binary(min_size=1, max_size=600), repetitive()), block=st.sampled_from([1, 2, 19, 16_000]))
+@given(
+    data=st.one_of(st.binary(min_size=1, max_size=600), repetitive()),
+    block=st.sampled_from([1, 2, 19, 16_000]),
+)
 def test_what_the_encoder_packs_both_decoders_unpack(data: bytes, block: int) -> None:
     block = block if len(data) < 2_000 else 16_000
     for stream in (pack(data, block), pack_literals(data)):

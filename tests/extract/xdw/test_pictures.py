@@ -46,7 +46,9 @@ def reversed_bits(data: bytes) -> bytes:
 
 def dib(image: Image.Image) -> tuple[bytes, bytes]:
     gray = image.convert("L").tobytes()
-    return bitmap([gray[y * image.width : (y + 1) * image.width] for y in range(image.height)], image.width, 8)
+    return bitmap(
+        [gray[y * image.width : (y + 1) * image.width] for y in range(image.height)], image.width, 8
+    )
 
 
 def one_page(*objects: dw.Object, entries: dw.Entries | None = None) -> bytes:
@@ -61,8 +63,13 @@ def assert_shows_scan(found: Reading, *, size: tuple[int, int] = SIZE) -> None:
         assert abs(picture.width - size[0]) <= 2
         assert abs(picture.height - size[1]) <= 2
         across, down = picture.size
-        dark = [picture.getpixel((round(across * x), round(down * y))) for x, y in ((0.02, 0.02), (0.48, 0.09))]
-        light = [picture.getpixel((round(across * x), round(down * y))) for x, y in ((0.55, 0.05), (0.2, 0.15), (0.9, 0.9))]
+        dark = [
+            picture.getpixel((round(across * x), round(down * y))) for x, y in ((0.02, 0.02), (0.48, 0.09))
+        ]
+        light = [
+            picture.getpixel((round(across * x), round(down * y)))
+            for x, y in ((0.55, 0.05), (0.2, 0.15), (0.9, 0.9))
+        ]
     assert all(shade < 40 for shade in dark), dark  # type: ignore[operator]
     assert all(shade > 215 for shade in light), light  # type: ignore[operator]
 
@@ -126,7 +133,9 @@ def test_strips_of_a_colour_scan_become_one_picture(tmp_path: Path) -> None:
         data = jpeg(scan().convert("RGB").crop((0, top, SIZE[0], bottom)))
         raw = struct.pack("<4I", len(data) + 16, 0, SIZE[0], bottom - top) + data
         references.append(entries.add(raw))
-        emf.next_picture().draw_picture((0, top * 3, SIZE[0] * 3, (bottom - top) * 3), (SIZE[0], bottom - top))
+        emf.next_picture().draw_picture(
+            (0, top * 3, SIZE[0] * 3, (bottom - top) * 3), (SIZE[0], bottom - top)
+        )
     content = dw.content(dw.body(4, emf.bytes(), packed=True), pictures=references)
     found = read(one_page(content, entries=entries), tmp_path)
     assert_shows_scan(found)

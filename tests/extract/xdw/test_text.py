@@ -119,7 +119,9 @@ def test_annotations_of_all_kinds_are_read(tmp_path: Path) -> None:
 
 
 def test_page_forms_and_properties_stand_on_the_first_page(tmp_path: Path) -> None:
-    form = dw.Object(0x802E, {}, [dw.text("%107", "社外秘"), dw.text("%207", "第一工場"), dw.text("%307", "x")])
+    form = dw.Object(
+        0x802E, {}, [dw.text("%107", "社外秘"), dw.text("%207", "第一工場"), dw.text("%307", "x")]
+    )
     named = [
         dw.text("%Title", "月次報告"),
         dw.text("%Author", "経理課"),
