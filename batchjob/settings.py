@@ -98,7 +98,7 @@ class Settings(BaseSettings):
     """Text kept of a document, in UTF-8 bytes; the rest is counted as truncated."""
     xdw_converter: Annotated[str, AfterValidator(_check_converter)] = ""
     """Program that makes a PDF of a DocuWorks file, for what is not read without it: a command line with `{input}` and
-    `{output}`, run without a shell. Without it such pages are lost, and told. docs/docuworks.md says more."""
+    `{output}`, run without a shell. Without it such pages are lost, and told. docs/docuworks.md tells how."""
     xdw_converter_seconds: Annotated[float, Field(gt=0)] = 300.0
     """Wall time for one call of that program."""
     page_seconds: Annotated[float, Field(gt=0)] = 60.0

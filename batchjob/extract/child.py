@@ -45,7 +45,7 @@ def events(arguments: dict[str, Any], requests: Iterable[dict[str, Any]]) -> Ite
         if kind is Kind.PDF:
             yield from _of_pdf(path, arguments, requests)
         elif kind in DOCUWORKS:
-            yield from _of_docuworks(path, arguments, requests)
+            yield from _of_docuworks(path, kind, arguments, requests)
         else:
             yield from _of_image(path, kind, arguments, requests)
     except NotReadError as error:
@@ -73,10 +73,10 @@ def _of_pdf(path: Path, arguments: dict[str, Any], requests: Iterator[dict[str, 
 
 
 def _of_docuworks(
-    path: Path, arguments: dict[str, Any], requests: Iterator[dict[str, Any]]
+    path: Path, kind: Kind, arguments: dict[str, Any], requests: Iterator[dict[str, Any]]
 ) -> Iterator[Event]:
     out = Path(arguments["out"])
-    with xdw.open_xdw(path, out, arguments["max_pixels"]) as document:
+    with xdw.open_xdw(path, kind, out, arguments["max_pixels"]) as document:
         for request in requests:
             yield xdw.describe(document)
             for number in request["pages"]:

@@ -1,9 +1,9 @@
 """Files attached to a DocuWorks document: unpacked into scratch files and read like documents of their own."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path, PureWindowsPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from batchjob.errors import FailureCategory
 from batchjob.extract import image, pdf
@@ -20,10 +20,19 @@ _SIGNS = (b"PK", b"%PDF", b"\xd0\xcf\x11\xe0", b"\xff\xd8\xff", b"\x60\x0e\x82\x
 Event = dict[str, Any]
 
 
+class Reader(NamedTuple):
+    """What reads attached DocuWorks files: the reader that found them."""
+
+    open: Callable[[Path, Kind, Path, int, int], AbstractContextManager[Any]]
+    page_count: Callable[[Any], int]
+    read_page: Callable[[Any, int, Path, int], Event]
+
+
 class Attached:
     """An attached file. It has one page at the least, which tells its name, and why it is not read if so."""
 
-    def __init__(self, name: str, folder: Path, max_pixels: int, nesting: int) -> None:
+    def __init__(self, name: str, folder: Path, max_pixels: int, nesting: int, reader: Reader) -> None:
+        self._reader = reader
         self.name = name
         self.loss: NotReadError | None = None
         self.page_count = 1
@@ -53,14 +62,12 @@ class Attached:
             self._open = self._stack.enter_context(pdf.open_pdf(path))
             self.page_count = len(self._open)
         elif self._kind in DOCUWORKS:
-            from batchjob.extract.xdw import reader
-
             if self._nesting + 1 >= _MOST_NESTED:
                 message = f"DocuWorks files are attached to each other more than {_MOST_NESTED} deep"
                 raise NotReadError(FailureCategory.UNSUPPORTED, self._kind, message)
-            inner = reader.open_xdw(path, self._folder, self._max_pixels, self._nesting + 1)
+            inner = self._reader.open(path, self._kind, self._folder, self._max_pixels, self._nesting + 1)
             self._open = self._stack.enter_context(inner)
-            self.page_count = len(self._open.pages)
+            self.page_count = self._reader.page_count(self._open)
         else:
             self._open = self._stack.enter_context(image.open_image(path, self._kind, self._max_pixels))
             self.page_count = image.page_count(path, self._kind)
@@ -70,16 +77,16 @@ class Attached:
         if self._kind is Kind.PDF:
             return pdf.read_page(self._open, number, out, dpi)
         if self._kind in DOCUWORKS:
-            from batchjob.extract.xdw import reader
-
-            return reader.read_page(self._open, number, out, dpi)
+            return self._reader.read_page(self._open, number, out, dpi)
         return image.read_page(self._open, number, out, dpi, self._max_pixels)
 
     def close(self) -> None:
         self._stack.close()
 
 
-def find_attachments(root: Node, folder: Path, max_pixels: int, nesting: int) -> Iterator[Attached]:
+def find_attachments(
+    root: Node, folder: Path, max_pixels: int, nesting: int, reader: Reader
+) -> Iterator[Attached]:
     """The files below the lists of original files, in order. What cannot be unpacked tells so as its `loss`."""
     count = 0
     for holder in (node for node in root.walk() if node.kind == NodeKind.ORIGINALS):
@@ -87,7 +94,7 @@ def find_attachments(root: Node, folder: Path, max_pixels: int, nesting: int) ->
             if not _holds_file(node):
                 continue
             count += 1
-            file = Attached(_file_name(node, count), folder, max_pixels, nesting)
+            file = Attached(_file_name(node, count), folder, max_pixels, nesting, reader)
             if count > MAX_FILES:
                 message = f"files beyond the first {MAX_FILES} were not read"
                 file.loss = NotReadError(FailureCategory.TOO_LARGE, "", message)

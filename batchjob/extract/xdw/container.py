@@ -22,6 +22,8 @@ from batchjob.extract.xdw.tlv import (
 MAX_ENTRIES = 200_000
 MAX_TOTAL = 512 * 1024 * 1024
 """Bytes that all streams of a file may expand to, in one child."""
+MAX_PROPERTIES = 80 * 1024 * 1024
+"""Bytes as they are stored; more than may expand from them only where nothing could be packed."""
 _HEADER, _SEGMENT, _ENTRY, _PROTECTED_ENTRY = 0x60, 0x61, 0x64, 0x67
 _TRAILERS = frozenset({0x65, 0x68})
 _PLAIN, _PACKED, _PROTECTED = 0x62, 0x63, 0x66
@@ -29,7 +31,7 @@ _PROPERTIES = frozenset({_PLAIN, _PACKED, _PROTECTED})
 _GUARD = b"\x01\x0d\x0a\x01"
 _LONGEST_TRAILER = 16 * MAX_ENTRIES
 _LAST_FIELD = b"\x86\x04"
-_MOST_TRIES = 256
+_MOST_TRIES = 64
 """Earlier ends that are tried in a damaged file."""
 
 
@@ -116,9 +118,8 @@ class Container:
         """Unpacks a stream. Raises XdwError, also where all of them together pass their limit."""
         if size <= lh5.MAX_EXPANDED and self._expanded + size > MAX_TOTAL:
             raise XdwError(f"the file expands to more than {MAX_TOTAL:,} bytes", FailureCategory.TOO_LARGE)
-        data = lh5.expand(stream, size)
-        self._expanded += size
-        return data
+        self._expanded += min(max(size, 0), lh5.MAX_EXPANDED)
+        return lh5.expand(stream, size)
 
     def _last_state(self) -> State:
         reason: XdwError | None = None
@@ -151,6 +152,8 @@ class Container:
         said = fields(bytes(self._data[trailer.start : trailer.end]))
         at = trailer.start - _header_length(self._data, trailer)
         stored = integer(said.get(0x84, b""))
+        if stored > MAX_PROPERTIES:
+            raise XdwError(f"the properties have {stored:,} bytes; the limit is {MAX_PROPERTIES:,}")
         found = ends_with(self._data, _PROPERTIES, at - stored, at) if stored > 0 else None
         if found is None:
             raise XdwError("the trailer does not follow its properties")

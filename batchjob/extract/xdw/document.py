@@ -1,21 +1,16 @@
 """An open DocuWorks file: its pages in order over all documents of a binder, then those of attached files."""
 
-import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from batchjob.errors import FailureCategory
-from batchjob.extract.xdw.attachments import Attached, find_attachments
+from batchjob.extract.xdw.attachments import Attached
 from batchjob.extract.xdw.body import parse_body
 from batchjob.extract.xdw.container import Container, Root
 from batchjob.extract.xdw.layers import Loss
 from batchjob.extract.xdw.notes import form_texts, name_of, properties_of
 from batchjob.extract.xdw.tlv import Buffer, XdwError
 from batchjob.extract.xdw.tree import Kind, Node, read_tree
-
-MAX_NESTING = 3
-"""DocuWorks files attached to DocuWorks files, one in the other."""
 
 
 @dataclass(slots=True)
@@ -38,31 +33,23 @@ class AttachedPage:
 
 
 class Document:
-    """Raises XdwError while it is opened; `folder` takes what is unpacked of attached files."""
+    """Raises XdwError while it is opened. `root` is None where only entries could be read."""
 
-    def __init__(self, data: Buffer, folder: Path, max_pixels: int, nesting: int = 0) -> None:
+    def __init__(self, data: Buffer, max_pixels: int) -> None:
         self.container = Container(data)
         self.is_binder = self.container.root is Root.BINDER
         self.max_pixels = max_pixels
-        self.nesting = nesting
         self.title: str | None = None
         self.author: str | None = None
-        self.pages: list[Page | AttachedPage] = list(self._own_pages())
-        self.own_pages = len(self.pages)
-        if self.container.loss and self.pages:
-            first = self.pages[0]
-            assert isinstance(first, Page)  # noqa: S101 - attached ones come later
-            first.losses.append(Loss(FailureCategory.CORRUPT, self.container.loss))
-        self.pages += self._attached_pages(folder)
+        self.root = None if self.container.salvaged else read_tree(self.container)
+        own = list(self._own_pages(self.root) if self.root else self._salvaged_pages())
+        if self.container.loss and own:
+            own[0].losses.append(Loss(FailureCategory.CORRUPT, self.container.loss))
+        self.pages: list[Page | AttachedPage] = [*own]
 
-    def _own_pages(self) -> Iterator[Page]:
-        if self.container.salvaged:
-            self.root: Node | None = None
-            yield from self._salvaged_pages()
-            return
-        self.root = read_tree(self.container)
-        described: list[Node] = [self.root] if self.is_binder else []
-        for document in _documents(self.root):
+    def _own_pages(self, root: Node) -> Iterator[Page]:
+        described: list[Node] = [root] if self.is_binder else []
+        for document in _documents(root):
             pages = [Page(node) for node in document.walk() if node.kind == Kind.PAGE]
             if not pages:
                 continue
@@ -100,12 +87,9 @@ class Document:
                 continue
             yield Page(None, index)
 
-    def _attached_pages(self, folder: Path) -> Iterator[AttachedPage]:
-        if self.root is None:
-            return
-        for file in find_attachments(self.root, folder, self.max_pixels, self.nesting):
-            for number in range(1, file.page_count + 1):
-                yield AttachedPage(file, number)
+    def attach(self, file: Attached) -> None:
+        """Adds the pages of an attached file after those that are there."""
+        self.pages += [AttachedPage(file, number) for number in range(1, file.page_count + 1)]
 
     def close(self) -> None:
         for page in self.pages:
@@ -118,9 +102,3 @@ def _documents(root: Node) -> list[Node]:
     if root.kind == Kind.DOCUMENT:
         return [root]
     return [node for node in root.walk() if node.kind == Kind.DOCUMENT]
-
-
-def open_file(path: Path) -> Buffer:
-    """The file's bytes, read as they are asked for."""
-    with path.open("rb") as file:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

@@ -16,6 +16,8 @@ _SOURCE_COPY = 0x00CC0020
 _QUARTER_TURNS = (900, 2700)
 _UNITS = {2: 1 / 254, 3: 1 / 2540, 4: 1 / 100, 5: 1 / 1000, 6: 1 / 1440}
 """Mapping modes by the inches of their unit (MS-EMF 2.1.21)."""
+_MOST_RUNS = 4096
+"""Runs of text in one record."""
 _MAX_SAVED = 256
 _MAX_FONTS = 65_536
 _PATHS = frozenset({*range(2, 9), *range(41, 48), *range(52, 57), *range(62, 65), *range(85, 93)})
@@ -216,7 +218,7 @@ class _Reader:
     def _poly_text(self, at: int, end: int) -> None:
         (kind,) = struct.unpack_from("<I", self._data, at)
         (count,) = self._ints(at + 36, end, 1)
-        for index in range(min(max(count, 0), (end - at) // 40)):
+        for index in range(min(max(count, 0), _MOST_RUNS)):
             self._run(at, at + 40 + 40 * index, end, wide=kind == 97)
 
     def _run(self, at: int, text: int, end: int, *, wide: bool) -> None:

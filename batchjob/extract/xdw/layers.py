@@ -12,6 +12,7 @@ from batchjob.extract.xdw.container import Container
 from batchjob.extract.xdw.drawing import Dib, Drawing, Placed
 from batchjob.extract.xdw.emf import read_emf
 from batchjob.extract.xdw.raster import body_image, compose, dib_image, load_all
+from batchjob.extract.xdw.runs import MAX_CHARACTERS
 from batchjob.extract.xdw.tlv import XdwError, numbers
 from batchjob.extract.xdw.tree import Kind, Node, Value
 from batchjob.extract.xdw.wmf import read_wmf
@@ -225,6 +226,9 @@ def _lost(drawing: Drawing) -> Iterator[Loss]:
     if drawing.glyphs:
         message = f"{drawing.glyphs:,} runs of text are stored as shapes of a font, which cannot be read"
         yield Loss(FailureCategory.UNSUPPORTED, message)
+    if drawing.lines.is_cut_off:
+        message = f"a drawing has more than {MAX_CHARACTERS:,} characters"
+        yield Loss(FailureCategory.TOO_LARGE, message)
     shown = drawing.lines.runs or drawing.pictures
     for name in sorted(drawing.unread):
         if not (name.startswith("EMF+") and shown):  # mostly written beside what older programs understand

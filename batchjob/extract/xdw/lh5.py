@@ -8,6 +8,7 @@ import struct
 
 import pylhasa
 
+from batchjob.errors import FailureCategory
 from batchjob.extract.xdw.tlv import XdwError
 
 MAX_EXPANDED = 64 * 1024 * 1024
@@ -17,8 +18,11 @@ _METHOD = b"-lh5-"
 
 def expand(stream: bytes, size: int) -> bytes:
     """The first `size` bytes that a stream stands for, whatever it goes on to. Raises XdwError."""
-    if not 0 <= size <= MAX_EXPANDED:
-        raise XdwError(f"packed data claims {size:,} bytes; the limit is {MAX_EXPANDED:,}")
+    if size < 0:
+        raise XdwError("packed data claims a negative size")
+    if size > MAX_EXPANDED:
+        message = f"packed data claims {size:,} bytes; the limit is {MAX_EXPANDED:,}"
+        raise XdwError(message, FailureCategory.TOO_LARGE)
     if not size:
         return b""
     try:

@@ -3,13 +3,15 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
 from batchjob.errors import FailureCategory
 from batchjob.extract.detect import Kind, NotReadError
 from batchjob.extract.text import clean_line
-from batchjob.extract.xdw.document import AttachedPage, Document, Page, open_file
+from batchjob.extract.xdw.attachments import Reader, find_attachments
+from batchjob.extract.xdw.document import AttachedPage, Document, Page
 from batchjob.extract.xdw.page import picture_of_first, read_own_page
 from batchjob.extract.xdw.tlv import XdwError
 
@@ -17,30 +19,35 @@ Event = dict[str, Any]
 
 
 @contextmanager
-def open_xdw(path: Path, folder: Path, max_pixels: int, nesting: int = 0) -> Iterator[Document]:
+def open_xdw(path: Path, kind: Kind, folder: Path, max_pixels: int, nesting: int = 0) -> Iterator[Document]:
     """Opens a document or binder; attached files are unpacked into `folder`. Raises NotReadError."""
-    try:
-        document = Document(open_file(path), folder, max_pixels, nesting)
-    except XdwError as error:
-        raise NotReadError(error.category, Kind.XDW, f"{_BEFORE[error.category]}{error.message}") from None
-    if not document.pages and document.container.loss:
-        message = f"{_BEFORE[FailureCategory.CORRUPT]}{document.container.loss}, but holds no page"
-        raise NotReadError(FailureCategory.CORRUPT, _kind(document), message)
-    if not document.pages:
-        what = "binder holds no document with pages" if document.is_binder else "document has no pages"
-        raise NotReadError(FailureCategory.EMPTY, _kind(document), f"the DocuWorks {what}")
-    try:
-        yield document
-    finally:
-        document.close()
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        try:
+            document = Document(data, max_pixels)
+            if document.root:
+                for attached in find_attachments(document.root, folder, max_pixels, nesting, _NESTED):
+                    document.attach(attached)
+        except XdwError as error:
+            raise NotReadError(error.category, kind, _why(error)) from None
+        if not document.pages:
+            raise _no_pages(document, kind)
+        try:
+            yield document
+        finally:
+            document.close()
 
 
-class _Before(dict[FailureCategory, str]):
-    def __missing__(self, _: FailureCategory) -> str:
-        return ""
+def _why(error: XdwError) -> str:
+    damaged = error.category is FailureCategory.CORRUPT
+    return f"the DocuWorks file is damaged: {error.message}" if damaged else error.message
 
 
-_BEFORE = _Before({FailureCategory.CORRUPT: "the DocuWorks file is damaged: "})
+def _no_pages(document: Document, kind: Kind) -> NotReadError:
+    if document.container.loss:
+        message = f"the DocuWorks file is damaged: {document.container.loss}, but holds no page"
+        return NotReadError(FailureCategory.CORRUPT, kind, message)
+    what = "binder holds no document with pages" if document.is_binder else "document has no pages"
+    return NotReadError(FailureCategory.EMPTY, kind, f"the DocuWorks {what}")
 
 
 def _kind(document: Document) -> Kind:
@@ -97,3 +104,6 @@ def thumbnail(document: Document) -> bytes | None:
     """A small picture of the first page: its scan, else the preview that is stored with it; None without both."""
     first = document.pages[0]
     return picture_of_first(document, first) if isinstance(first, Page) else None
+
+
+_NESTED = Reader(open_xdw, lambda document: len(document.pages), read_page)

@@ -21,6 +21,8 @@ _CODECS = {
 }
 """Windows' character sets (MS-WMF 2.1.1.5)."""
 SYMBOL = 2
+MAX_CHARACTERS = 2_000_000
+"""Of one drawing; a page in small print has 10,000."""
 _USUAL_SIZE = 12
 _CELLS_APART = 2.0
 """Sizes of the font between two runs that are cells of a table."""
@@ -58,12 +60,14 @@ class Lines:
         self._last: tuple[str, float, float] = ("", 0.0, 0.0)
         self._end = 0.0
         self._size = float(_USUAL_SIZE)
+        self._room = MAX_CHARACTERS
         self.runs = 0
 
     def add(self, text: str, x: float, y: float, size: float, width: float | None) -> None:
         """A run that begins at `x` on the line at `y`; `size` of its font, `width` of the run, all in one unit."""
-        if not text:
+        if not text or self.is_cut_off:
             return
+        self._room -= len(text)
         size = abs(size) or self._size
         before, start, line = self._last
         if self.runs:
@@ -83,6 +87,11 @@ class Lines:
             self._parts.append("  ")
         elif gap > size / 2 and not (self._parts[-1].endswith(" ") or text.startswith(" ")):
             self._parts.append(" ")
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether text came after the limit was passed."""
+        return self._room <= 0
 
     @property
     def text(self) -> str:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from batchjob.extract.xdw.container import Container
 from batchjob.extract.xdw.tlv import XdwError, element, fields, integer, items
 
-MAX_RECORDS = 1_000_000
+MAX_RECORDS = 500_000
+"""A page with one annotation has five."""
 MAX_DEPTH = 32
 _RECORD = 0x62
 _PRIVATE = 0xC0

@@ -91,7 +91,6 @@ def test_a_wrong_check_value_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "trailer",
     [
-        {0x83: dw.integer(1 << 31)},
         {0x83: dw.integer(-5)},
         {0x83: None},
         {0x83: dw.integer(100_000)},
@@ -107,6 +106,11 @@ def test_impossible_trailers_are_corrupt(trailer: dict[int, bytes | None], tmp_p
     category, message = failure(read(dw.write(sample(), form=dw.Form(trailer=trailer)), tmp_path))
     assert category == "corrupt"
     assert message.startswith("the DocuWorks file is damaged: ")
+
+
+def test_properties_beyond_the_limit_are_too_large(tmp_path: Path) -> None:
+    data = dw.write(sample(), form=dw.Form(trailer={0x83: dw.integer(1 << 31)}))
+    assert failure(read(data, tmp_path))[0] == "too_large"
 
 
 def test_documents_and_binders_without_pages_are_empty(tmp_path: Path) -> None:
