@@ -1,10 +1,10 @@
 """The verbs through which stations touch the world; adapters implement them, stations ask for the few they use."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
-from typing import Any, BinaryIO, Protocol, Self
+from typing import Any, BinaryIO, Literal, Protocol, Self
 
 from batchjob.errors import ObjectMissingError
 
@@ -112,6 +112,157 @@ class Store(Get, Put, CreateOnce, ReplaceIfMatch, List, Delete, Protocol):
 class Clock(Protocol):
     def now_ms(self) -> int:
         """Milliseconds since 1970."""
+        ...
+
+
+BATCH = 10
+"""Most messages that one call of a queue takes or hands out; SQS's limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as a queue handed it out. `receipt` stands for this one handing out, and deletes it.
+
+    `received`: how often it was handed out; `sent_at` in ms; `attributes` are those that its sender gave it.
+    """
+
+    id: str
+    body: str
+    receipt: str
+    received: int = 1
+    sent_at: int | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCounts:
+    """About how many messages a queue would hand out, and how many are handed out and not deleted yet."""
+
+    visible: int
+    in_flight: int
+
+
+class Queue(Protocol):
+    """A queue that hands a message out again where it was not deleted within its visibility timeout.
+
+    `receipts` are at most BATCH, by message id. All verbs raise TransientError, and UsageError where there is no
+    such queue.
+    """
+
+    url: str
+
+    def receive(self, *, limit: int, wait_seconds: int, visibility_seconds: int) -> Sequence[Message]:
+        """At most `limit` messages, hidden from others for `visibility_seconds`.
+
+        Waits up to `wait_seconds` (20 at the most) for the first; with that, no message means an empty queue.
+        """
+        ...
+
+    def delete(self, receipts: Mapping[str, str]) -> Mapping[str, str]:
+        """Deletes messages, and returns why each of those that were not deleted was not, by message id."""
+        ...
+
+    def extend(self, receipts: Mapping[str, str], seconds: int) -> Mapping[str, str]:
+        """Hides messages for `seconds` from now (0 gives them back), and returns why not, by message id."""
+        ...
+
+    def counts(self) -> QueueCounts: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """How far the service is with moving all messages of a dead-letter queue; `why` it failed."""
+
+    state: Literal["running", "done", "failed"]
+    moved: int
+    why: str = ""
+
+
+class DeadLetters(Queue, Protocol):
+    """A queue whose messages can be sent on."""
+
+    def send(self, messages: Sequence[Message]) -> Mapping[str, str]:
+        """Sends bodies and attributes, at most BATCH, and returns why not, by message id.
+
+        What it is silent about is in the queue for good.
+        """
+        ...
+
+    def start_move(self, target: str, rate: int | None) -> bool:
+        """Has the service move all messages to the queue `target`, at most `rate` a second.
+
+        False where it cannot: it moves only what came from another queue, not what a rule or a topic put there.
+        """
+        ...
+
+    def move(self) -> Move:
+        """The newest move that was started."""
+        ...
+
+
+Station = Literal["process", "reduce"]
+JobStatus = Literal["SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED"]
+MAX_CHILDREN = 10_000
+"""Children of an array job; AWS Batch's limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """A job to be: `station RUN` once, or as an array with `children` (1: a plain job, without an index).
+
+    It begins when all jobs in `after` have succeeded, and fails unstarted when one of them fails. `name` is made of
+    letters, digits, `-` and `_`, at most 128.
+    """
+
+    name: str
+    station: Station
+    run: str
+    children: int = 1
+    after: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as the service shows it. A child's id ends in `:N`; `created_at` in ms.
+
+    `children` counts an array's children by status where the service tells; `exit_code` is that of the last attempt,
+    None before its end, of an array, and where no process ended; `reason` says in words why it is as it is.
+    """
+
+    id: str
+    name: str
+    status: JobStatus
+    created_at: int
+    children: Mapping[str, int] = field(default_factory=dict)
+    exit_code: int | None = None
+    reason: str = ""
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ("SUCCEEDED", "FAILED")
+
+
+class Jobs(Protocol):
+    """Runs stations as jobs, as AWS Batch does.
+
+    All verbs raise UsageError (refused: nothing has happened) and TransientError (perhaps it has happened).
+    """
+
+    def submit(self, request: JobRequest) -> str:
+        """Submits a job and returns its id. Two calls are two jobs, also of one name."""
+        ...
+
+    def find(self, name: str) -> Sequence[Job]:
+        """The jobs of that name in any state, the oldest first; one submitted just now may be missing."""
+        ...
+
+    def describe(self, ids: Sequence[str]) -> Sequence[Job]:
+        """Those of the jobs and children that the service still knows, in no order."""
+        ...
+
+    def terminate(self, job: str, reason: str) -> None:
+        """Ends a job with all its children; for one that has ended, or is unknown, nothing happens."""
         ...
 
 

@@ -53,6 +53,19 @@ def _check_converter(text: str) -> str:
     return text
 
 
+SUFFIXES = (".pdf", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".xdw", ".xbd")
+"""What counts as a document by its name, in any case; everything else in a folder, bucket or queue is passed over."""
+
+
+def _check_suffixes(text: str) -> str:
+    for suffix in text.split():
+        if not suffix.startswith("."):
+            raise ValueError(f"{suffix!r} is no suffix; write {' '.join(SUFFIXES)}")
+    if not text.split():
+        raise ValueError(f"no suffix, so that nothing counts as a document; write {' '.join(SUFFIXES)}")
+    return text
+
+
 class Settings(BaseSettings):
     """Read once by the command line and handed down; nothing else looks at the environment."""
 
@@ -72,6 +85,41 @@ class Settings(BaseSettings):
     """The alias that searches ask and runs load."""
     s3_endpoint: str | None = None
     """Endpoint of an S3-compatible server; without it AWS."""
+
+    queue_url: str | None = None
+    """The queue of events: an SQS queue's URL, or `file:///path` for a queue in a file of this machine."""
+    dead_letter_queue_url: str | None = None
+    """Where messages end that nobody took; what `dlq` looks at."""
+    prefix: str = ""
+    """Only keys that begin with this count as documents; events of others are passed over."""
+    suffixes: Annotated[str, AfterValidator(_check_suffixes)] = " ".join(SUFFIXES)
+    """Only keys that end with one of these, in any case, count as documents; separated by spaces."""
+    receivers: Annotated[int, Field(ge=1, le=32)] = 8
+    """Connections that receive from the queue side by side."""
+    visibility_seconds: Annotated[int, Field(ge=30, le=43_200)] = 300
+    """How long the queue hides a message that was received and not deleted; after a kill it comes back then."""
+    drain_seconds: Annotated[float, Field(gt=0)] = 900.0
+    """Wall time after which a drain receives no more."""
+    drain_messages: Annotated[int, Field(ge=1)] = 1_000_000
+    """Messages after which a drain receives no more."""
+    shard_cost: Annotated[float, Field(gt=0)] = 1200.0
+    """Estimated cost of a shard, in CPU seconds; a run has as many shards as its rows need."""
+
+    job_queue: str | None = None
+    """The AWS Batch queue (name or ARN) for a run's jobs; without it the queue that `drain` itself runs in.
+    `local`: as processes of this machine."""
+    process_job_definition: str = "batchjob-process"
+    """Job definition of the shards: a name, `name:revision` or ARN."""
+    reduce_job_definition: str = "batchjob-reduce"
+    """Job definition of the reducer."""
+    process_job_seconds: Annotated[int | None, Field(ge=60)] = None
+    """Wall time of an attempt at a shard, after which Batch ends it for good; without it the definition's."""
+    reduce_job_seconds: Annotated[int | None, Field(ge=60)] = None
+    """The same for the reducer."""
+    job_share: str | None = None
+    """Share identifier of the jobs, which a queue with a fair-share policy demands and others refuse."""
+    job_priority: Annotated[int | None, Field(ge=0, le=9999)] = None
+    """Scheduling priority of the jobs within their share."""
 
     workers: Annotated[int | None, Field(ge=1)] = None
     """Documents in work at once in a shard; without it what the job's CPUs and memory allow."""

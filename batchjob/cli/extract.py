@@ -15,8 +15,8 @@ from batchjob.process.conversion import extract_document
 from batchjob.process.doctypes import type_of
 from batchjob.process.groups import NoCache
 from batchjob.process.readers import Readers
-from batchjob.process.scratch import scratch_folder
 from batchjob.records import Extraction, PageText
+from batchjob.scratch import scratch_folder
 from batchjob.settings import load_settings
 
 

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 
 from batchjob.ports import List
 from batchjob.records import ManifestRow
-
-SUFFIXES = (".pdf", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".xdw", ".xbd")
-"""What counts as a document by its name; everything else in a folder or bucket is passed over."""
+from batchjob.settings import SUFFIXES
 
 
 def is_document(key: str) -> bool:

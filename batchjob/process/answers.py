@@ -1,8 +1,8 @@
 """What children may say that saw untrusted bytes: each line is checked here before anything of it is used."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from batchjob.errors import FailureCategory
 from batchjob.process.children import NotAnEventError
@@ -12,9 +12,9 @@ _Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _Said(BaseModel):
-    """Checked strictly: no number for a text, no lone surrogate; fields that nobody asks for are not looked at."""
+    """Checked strictly: no number for a text, no lone surrogate, no other field."""
 
-    model_config = ConfigDict(frozen=True, strict=True)
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
 class DocumentSaid(_Said):
@@ -46,6 +46,12 @@ class PageSaid(_Said):
     refused: bool = False
     error: Failure | None = None
 
+    @model_validator(mode="after")
+    def _image_is_for_ocr(self) -> Self:
+        if (self.image is not None) != (self.method in (PageMethod.OCR, PageMethod.BOTH)):
+            raise ValueError("an image without OCR, or OCR without an image")
+        return self
+
 
 class ThumbnailSaid(_Said):
     event: Literal["thumbnail"]
@@ -71,7 +77,10 @@ Said = DocumentSaid | PageSaid | ThumbnailSaid | FailureSaid | DoneSaid
 
 
 class Recognised(_Said):
-    """An OCR child's answer about one image: its text and lines with their confidence (0–100), or an error."""
+    """An OCR child's answer about one image: its text and lines with their confidence (0–100), or an error.
+
+    `left_out` lines were not read, since the page has too many.
+    """
 
     event: Literal["page"]
     id: int
@@ -80,6 +89,7 @@ class Recognised(_Said):
     text: str = ""
     confidence: _Number | None = None
     lines: tuple[tuple[str, _Number], ...] = ()
+    left_out: int = Field(0, ge=0)
 
 
 _SAID: TypeAdapter[Said] = TypeAdapter(Annotated[Said, Field(discriminator="event")])

@@ -7,9 +7,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
+from itertools import takewhile
 from pathlib import Path
 
-from batchjob.errors import FailureCategory
+from batchjob.errors import CONTENT_DETERMINED, FailureCategory
+from batchjob.process.fingerprint import second_reader
 from batchjob.process.groups import PAGES_PER_GROUP, GroupCache, NoCache, PageGroup, group_from_json
 from batchjob.process.launch import program
 from batchjob.process.pagework import DocumentReaders, GroupWork
@@ -21,8 +23,6 @@ from batchjob.settings import Settings
 __all__ = ["GroupCache", "NoCache", "cached_extraction", "extract_file"]
 
 _SECOND_READER = program("batchjob.extract.poppler", asked=True)
-_LOST_GROUPS = 2
-"""So many groups in a row of which no page can be read end the work on a document."""
 _TIMES_KEPT = 8
 """Text is held up to so many times `max_content_bytes`: beyond what is kept it is only counted."""
 
@@ -38,9 +38,10 @@ def extract_file(
     """What the document at `path` says. Whatever is wrong with it comes back as data, never as an exception.
 
     `scratch` is an existing folder for images; nothing is left in it. Pages beyond `max_pages` are not read:
-    one failed page of category `too_many_pages` stands for them. Two groups in a row in which no page could be
-    read end the work on a document, and one failed page of category `gave_up` stands for the rest; so does one of
-    category `too_large` where the text is many times what is kept of it.
+    one failed page of category `too_many_pages` stands for them. The work on a document ends with a group in which
+    no page could be read for limits or crashes, or with the second such group in a row for any reason, and one
+    failed page of category `gave_up` stands for the rest; so does one of category `too_large` where the text is many
+    times what is kept of it, and one with the reason of a later group that could not be read at all.
     """
     size = path.stat().st_size
     if size > settings.max_bytes:
@@ -121,6 +122,8 @@ def _groups(
         while first_page <= last_page:
             cached = groups.load(first_page)
             found = group_from_json(cached) if cached is not None else None
+            if found and found.second_reader and second_reader() not in (None, found.second_reader):
+                found = None  # this poppler may read more
             if found is None:
                 pages = range(first_page, min(first_page + PAGES_PER_GROUP, settings.max_pages + 1))
                 begun.append(_Begun(pages, start(), groups))
@@ -157,15 +160,21 @@ def _nothing_read(pages: Iterable[PageText]) -> bool:
 def _enough(groups: Generator[tuple[PageGroup, bool]], settings: Settings) -> list[tuple[PageGroup, bool]]:
     """The groups up to the one after which the rest is not worth reading, or cannot be."""
     read: list[tuple[PageGroup, bool]] = []
-    characters = lost_groups = 0
+    characters = 0
     with closing(groups):
         for group, hit in groups:
+            unread_before = bool(read) and _nothing_read(read[-1][0].pages)
             read.append((group, hit))
             characters += _characters(group.pages)
-            lost_groups = lost_groups + 1 if _nothing_read(group.pages) else 0
-            if group.failure or lost_groups == _LOST_GROUPS or _is_too_much(characters, settings):
+            hopeless = _nothing_read(group.pages) and (unread_before or not _is_of_content(group))
+            if group.failure or hopeless or _is_too_much(characters, settings):
                 break
     return read
+
+
+def _is_of_content(group: PageGroup) -> bool:
+    """Whether no limit and no crash took a page away: those cost time, damaged pages hardly any."""
+    return all(page.error is None or page.error.category in CONTENT_DETERMINED for page in group.pages)
 
 
 def _characters(pages: Iterable[PageText]) -> int:
@@ -177,10 +186,10 @@ def _is_too_much(characters: int, settings: Settings) -> bool:
 
 
 def _put_together(read: list[tuple[PageGroup, bool]], settings: Settings) -> Extraction:
-    first = read[0][0]
+    first, last = read[0][0], read[-1][0]
     pages = tuple(page for group, _ in read for page in group.pages)[: settings.max_pages]
-    rest = _pages_left_out(first.facts.page_count, pages, settings) if pages else ()
-    failure = next((group.failure for group, _ in read if group.failure), None)
+    rest = _pages_left_out(first.facts.page_count, pages, last.failure, settings) if pages else ()
+    failure = first.failure
     if failure is None and _nothing_read(pages):
         failure = pages[0].error if pages else Failure(FailureCategory.CORRUPT, "the document has no pages")
     return Extraction(
@@ -196,7 +205,10 @@ def _put_together(read: list[tuple[PageGroup, bool]], settings: Settings) -> Ext
     )
 
 
-def _pages_left_out(page_count: int, pages: tuple[PageText, ...], settings: Settings) -> tuple[PageText, ...]:
+def _pages_left_out(
+    page_count: int, pages: tuple[PageText, ...], failure: Failure | None, settings: Settings
+) -> tuple[PageText, ...]:
+    """One failed page for all after `pages`; `failure` is that of the group which should have come next."""
     read, characters = len(pages), _characters(pages)
     if read >= page_count:
         return ()
@@ -206,8 +218,6 @@ def _pages_left_out(page_count: int, pages: tuple[PageText, ...], settings: Sett
     elif _is_too_much(characters, settings):
         reason = Failure(FailureCategory.TOO_LARGE, f"{span}: those before have {characters:,} characters")
     else:
-        lost = PAGES_PER_GROUP * _LOST_GROUPS
-        reason = Failure(
-            FailureCategory.GAVE_UP, f"{span}, since none of the {lost} pages before them could be"
-        )
+        unread = sum(1 for _ in takewhile(lambda page: page.method is PageMethod.FAILED, reversed(pages)))
+        reason = Failure(FailureCategory.GAVE_UP, f"{span}, since none of the {unread} pages before could be")
     return (PageText(read + 1, PageMethod.FAILED, "", error=reason),)

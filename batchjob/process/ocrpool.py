@@ -13,7 +13,7 @@ from batchjob.errors import MachineError
 from batchjob.process.answers import Recognised, answer
 from batchjob.process.children import Child, ChildEnd, ChildLimits, Ending
 from batchjob.process.doctypes import page_modes
-from batchjob.process.launch import program
+from batchjob.process.forkserver import ForkServer
 from batchjob.settings import Settings
 
 MODULE = "batchjob.ocr.child"
@@ -38,7 +38,13 @@ class OcrPool:
     def __init__(self, settings: Settings, size: int, folder: Path, module: str = MODULE) -> None:
         self._settings = settings
         self._folder = folder
-        self._module = module
+        prepared = {
+            "engine": settings.ocr_engine,
+            "languages": settings.ocr_languages,
+            "vertical": settings.ocr_languages_vertical,
+            "page_modes": page_modes(settings),
+        }
+        self._server = ForkServer(module, folder, prepared, _START_SECONDS)
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="ocr")
         self._own = threading.local()
         self._numbers: Iterator[int] = count(1)
@@ -117,23 +123,24 @@ class OcrPool:
                 return child, lines
             self._drop(child)
             message = _fault(ended).message
-        raise MachineError(f"the OCR engine {self.engine!r} does not start: {message}", cause="ocr_start")
+        raise self._does_not_start(message)
+
+    def _does_not_start(self, message: str) -> MachineError:
+        return MachineError(f"the OCR engine {self.engine!r} does not start: {message}", cause="ocr_start")
 
     def _spawn(self, lines: list[bytes]) -> Child:
         limits = ChildLimits(_START_SECONDS, _START_SECONDS, self._settings.child_memory, _OUTPUT, _OUTPUT)
-        arguments = {
-            "engine": self.engine,
-            "languages": self._settings.ocr_languages,
-            "vertical": self._settings.ocr_languages_vertical,
-            "page_modes": page_modes(self._settings),
-        }
+        launch, folder = self._server.launch, self._folder
+        try:
+            child = Child(launch, {}, cwd=folder, limits=limits, on_line=lines.append)
+        except MachineError as error:
+            raise self._does_not_start(str(error)) from error
         with self._lock:
-            if self._closed:
-                raise MachineError("OCR was stopped", cause="stopped")
-            launch = program(self._module, asked=True)
-            child = Child(launch, arguments, cwd=self._folder, limits=limits, on_line=lines.append)
-            self._children.add(child)
-        return child
+            if not self._closed:
+                self._children.add(child)
+                return child
+        child.close()
+        raise MachineError("OCR was stopped", cause="stopped")
 
     def _drop(self, child: Child) -> None:
         self._own.child = None
@@ -151,6 +158,7 @@ class OcrPool:
         for child in self._children:
             child.close()
         self._children.clear()
+        self._server.close()
 
     def __enter__(self) -> Self:
         return self

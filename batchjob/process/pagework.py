@@ -1,7 +1,6 @@
 """Reads one group of pages: a parse child, and OCR of its images meanwhile; a dead child costs one page."""
 
 import os
-import shutil
 import stat
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
@@ -10,16 +9,16 @@ from pathlib import Path
 
 from batchjob.errors import CONTENT_DETERMINED, FailureCategory
 from batchjob.extract.detect import Kind
-from batchjob.extract.text import clean, merge_ocr
+from batchjob.extract.text import clean, merge_ocr, says_the_same
 from batchjob.process.answers import DocumentSaid, FailureSaid, PageSaid, Recognised, Said, ThumbnailSaid
 from batchjob.process.children import ChildEnd, Ending, NotAnEventError
+from batchjob.process.fingerprint import second_reader
 from batchjob.process.groups import PAGES_PER_GROUP, DocumentFacts, PageGroup
 from batchjob.process.ocrpool import OcrPool
 from batchjob.process.parsing import THUMBNAIL, ParseChild
 from batchjob.records import Failure, PageMethod, PageText
 from batchjob.settings import Settings
 
-_POPPLER = ("pdfinfo", "pdftotext", "pdftoppm")
 _MOST_THUMBNAIL = 4 * 1024 * 1024
 _CATEGORIES = {
     Ending.TIMEOUT: FailureCategory.TIMEOUT,
@@ -60,6 +59,7 @@ class GroupWork:
         self._thumbnail: bytes | None = None
         self._thumbnail_tried = False
         self._whole = True
+        self._second_reader: str | None = None
 
     def parse(self, pages: range, meanwhile: Callable[[], None]) -> None:
         """Reads those of `pages` that exist and starts OCR of their images; calls `meanwhile` now and then."""
@@ -67,7 +67,8 @@ class GroupWork:
         items = [*pages, THUMBNAIL] if pages.start == 1 else [*pages]
         self._parse_by(self._readers.parser, items)
         refused = self._refused(items)
-        if refused and all(map(shutil.which, _POPPLER)):
+        self._second_reader = second_reader() if refused else None
+        if self._second_reader:
             self._ask_second_reader(refused)
         elif refused:
             self._whole = False  # with poppler here it may be read
@@ -114,8 +115,18 @@ class GroupWork:
         losses = [self._failure, *(page.error for page in self._pages.values())]
         if any(loss.category not in CONTENT_DETERMINED for loss in losses if loss):
             self._whole = False  # a limit or a fault, which says nothing of the content
-        read = {number: page for number, page in self._pages.items() if page.image or page.text}
-        if self._failure or self._facts is None or not read:
+        read = {
+            number: page
+            for number, page in self._pages.items()
+            if number in items
+            and (page.image or page.text)
+            # In a damaged page tree poppler may count other pages than PDFium.
+            and not any(says_the_same(page.text, other.text) for other in pages.values())
+        }
+        counts_differ = (
+            facts and facts.page_count and self._facts and self._facts.page_count != facts.page_count
+        )
+        if self._failure or self._facts is None or not read or counts_differ:
             self._facts, self._failure, self._pages = facts, failure, pages
         else:
             self._pages |= {number: page for number, page in pages.items() if number not in read}
@@ -139,12 +150,20 @@ class GroupWork:
         recognised = {number: self._recognised(number) for number in self._readings}
         if self._failure or self._facts is None:
             facts = self._facts or DocumentFacts("application/octet-stream", 0)
-            return PageGroup(facts, failure=self._failure, whole=self._whole)
+            return PageGroup(
+                facts, failure=self._failure, whole=self._whole, second_reader=self._second_reader
+            )
         engine = self._readers.ocr.engine
         pages = tuple(
             _page_text(self._pages[number], recognised.get(number), engine) for number in sorted(self._pages)
         )
-        return PageGroup(self._facts, pages, thumbnail=self._thumbnail, whole=self._whole)
+        return PageGroup(
+            self._facts,
+            pages,
+            thumbnail=self._thumbnail,
+            whole=self._whole,
+            second_reader=self._second_reader,
+        )
 
     def _recognised(self, number: int) -> Recognised:
         reading = self._readings[number].result()
@@ -212,11 +231,12 @@ def _plain_file(path: Path) -> bytes | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_THUMBNAIL:
+        os.close(descriptor)
+        return None
     with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_THUMBNAIL:
-            return None
-        return file.read()
+        return file.read(_MOST_THUMBNAIL)
 
 
 def work_through(
@@ -260,7 +280,13 @@ def _page_text(parsed: PageSaid, recognised: Recognised | None, engine: str) -> 
         text = merge_ocr(parsed.text, recognised.lines)
     elif parsed.text:  # beside a picture, such as notes on a scan
         method, text = PageMethod.BOTH, clean("\n\n".join(filter(None, [text, parsed.text])))
-    return PageText(number, method, text, engine, recognised.confidence, seconds, parsed.error, parsed.note)
+    lost = parsed.error or _lines_left_out(recognised.left_out)
+    return PageText(number, method, text, engine, recognised.confidence, seconds, lost, parsed.note)
+
+
+def _lines_left_out(count: int) -> Failure | None:
+    message = f"OCR left out the {count:,} smallest of the page's lines: there are too many"
+    return Failure(FailureCategory.TOO_LARGE, message) if count else None
 
 
 def _failure_of(end: ChildEnd, what: str) -> Failure:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from batchjob.errors import MachineError
 from batchjob.process.answers import DoneSaid, PageSaid, Said, ThumbnailSaid, said
 from batchjob.process.children import Child, ChildEnd, ChildLimits, Ending, NotAnEventError
 from batchjob.process.launch import Launch
+from batchjob.scratch import full_scratch
 from batchjob.settings import Settings
 
 THUMBNAIL = 0
@@ -17,6 +17,8 @@ THUMBNAIL = 0
 _LEAST_ROOM = 16 * 1024 * 1024
 """A page image of 200 dpi takes 4 MB."""
 _CHILD_OUTPUT = 256 * 1024 * 1024
+_RENEW = 256 * 1024 * 1024
+"""Resident bytes from which a child is replaced between two groups; pages of text leave it far below."""
 _BESIDE_TEXT = 1024 * 1024
 _LONGEST_CHARACTER = 4
 """Bytes in UTF-8."""
@@ -48,7 +50,7 @@ class ParseChild:
         settings, remaining = self._settings, self._deadline - time.monotonic()
         if remaining <= 0:
             return ChildEnd(Ending.TIMEOUT, f"no time left of {settings.document_seconds:.0f} s")
-        if self._child is not None and self._child.resident() > settings.child_memory // 2:
+        if self._child is not None and self._child.resident() > _RENEW:
             self.close()
         self._wanted, self._take, self._is_done = set(items), take, False
         child = self._child or self._start()
@@ -102,11 +104,7 @@ class ParseChild:
         """A child that died of a full disk says nothing about its document. Raises MachineError."""
         free = shutil.disk_usage(self.folder).free
         if free < _LEAST_ROOM:
-            raise MachineError(
-                f"scratch folder {str(self.folder.parent)!r} is full ({free} bytes left): free some room, or set "
-                "BATCHJOB_SCRATCH",
-                cause="scratch_full",
-            )
+            raise full_scratch(self.folder.parent, f"{free:,} bytes are left")
 
     def close(self) -> None:
         if self._child is not None:

@@ -1,8 +1,9 @@
 """The parent of forked children: imports what they need once, and never reads anything untrusted (invariant 11).
 
-Started by process/forkserver.py as `python -m batchjob.process.zygote DESCRIPTOR MODULE`. DESCRIPTOR is a
-socket on which it says that it is ready; then each byte there brings a child's control socket, standard input,
-output and standard error. The control socket carries a line of JSON to the child (`cwd`, `request`), and back each time
+Started by process/forkserver.py as `python -m batchjob.process.zygote DESCRIPTOR MODULE [ARGUMENTS]`. Children run
+`main()` of the module, or what its `prepare` makes of the arguments (JSON), once for all. DESCRIPTOR is a
+socket on which it says that it is ready; then each byte there brings a child's control socket and its three
+standard streams. The control socket carries a line of JSON to the child (`cwd`, `request`), and back each time
 a WORD and a number: STARTED and the child's pid, or REFUSED and an errno; then ENDED and the exit code.
 When the other end of DESCRIPTOR closes, this process ends, and all children with it.
 """
@@ -25,10 +26,12 @@ READY = b"."
 
 
 def main() -> None:
-    module = importlib.import_module(sys.argv[2])
+    _, descriptor, name, *arguments = sys.argv
+    module = importlib.import_module(name)
+    run = module.prepare(json.loads(arguments[0])) if arguments else module.main
     gc.freeze()  # what is not looked at again stays shared with the children
-    serve(socket.socket(fileno=int(sys.argv[1])))
-    module.main()
+    serve(socket.socket(fileno=int(descriptor)))
+    run()
     sys.stdout.flush()
     os._exit(0)
 

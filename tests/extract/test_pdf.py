@@ -143,6 +143,16 @@ def test_images_for_ocr_stand_as_a_viewer_shows_the_page(angle: int, tmp_path: P
         assert event["dpi"] == 100
 
 
+@pytest.mark.parametrize(("shade", "mode"), [((60, 60, 60), "L"), ((60, 60, 61), "RGB")])
+def test_the_small_picture_has_colour_where_the_page_has(
+    shade: tuple[int, int, int], mode: str, tmp_path: Path
+) -> None:
+    path = pdf(tmp_path / "a.pdf", picture(Image.new("RGB", (50, 50), shade), 0, 0, WIDTH, HEIGHT))
+    assert read(path, tmp_path, thumbnail=True)[-1]["file"] == "thumbnail.jpg"
+    with Image.open(tmp_path / "thumbnail.jpg") as image:
+        assert (image.mode, image.width) == (mode, 600)
+
+
 def test_huge_pages_are_rendered_coarsely(tmp_path: Path) -> None:
     path = pdf(tmp_path / "a.pdf", picture(GRAY, 0, 0, WIDTH, HEIGHT))
     with pikepdf.open(path, allow_overwriting_input=True) as document:

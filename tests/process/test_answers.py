@@ -51,7 +51,7 @@ def extract(interpreter: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         document.write_bytes(lines)
         settings = Settings(page_seconds=1.0, max_content_bytes=1024)
         with Readers(settings, 1, tmp_path) as readers:
-            readers.parser = ForkServer("tests.process.faulty_parser", tmp_path)
+            readers.parser = ForkServer("tests.process.scripted_parser", tmp_path)
             return extract_file(document, settings, tmp_path, NoCache(), readers)
 
     return run

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -16,7 +17,8 @@ from typing import Any
 import psutil
 import pytest
 
-from batchjob.process.children import ChildEnd, ChildLimits, Ending
+from batchjob.errors import MachineError
+from batchjob.process.children import ChildEnd, ChildLimits, Ending, NotAnEventError
 from batchjob.process.forkserver import ForkServer
 from batchjob.process.launch import Launch, program
 
@@ -158,6 +160,26 @@ def test_every_end_is_told_apart(
     assert end.ending is ending
     assert words in end.message
     assert time.monotonic() - started < 15
+
+
+def test_a_line_that_the_reader_refuses_ends_the_child(launch: Launch, tmp_path: Path) -> None:
+    def refuse(line: dict[str, Any]) -> None:
+        raise NotAnEventError
+
+    end = run_child(launch, {"do": "hang"}, cwd=tmp_path, limits=LIMITS, on_line=refuse)
+    assert end == ChildEnd(Ending.CRASHED, "it wrote a line that is no event")
+
+
+def test_a_system_without_descriptors_is_the_machines_failure(launch: Launch, tmp_path: Path) -> None:
+    run_child(launch, {"do": "prints"}, cwd=tmp_path, limits=LIMITS, on_line=print)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    os.close(lowest := os.dup(0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 1, hard))
+    try:
+        with pytest.raises(MachineError, match="no process for a document: Too many open files"):
+            run_child(launch, {"do": "prints"}, cwd=tmp_path, limits=LIMITS, on_line=print)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.mark.parametrize("do", ["exits", "segfault", "hang"])

@@ -130,6 +130,25 @@ def test_a_zygote_that_died_unseen_is_replaced(work: Work, many_switches: None) 
         assert len(descendants()) == 1
 
 
+def test_a_child_that_does_not_start_costs_no_other_one(
+    interpreter: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", interpreter)
+    with ThreadPoolExecutor(2) as threads, ForkServer(FAULTY, tmp_path, start_seconds=5) as server:
+        work = Work(server, tmp_path, threads)
+        hanging = work.start("leaves_one_and_waits")
+        before = zygote()
+        before.suspend()
+        with pytest.raises(MachineError, match="faulty_child did not start within 5 s"):
+            work.start("prints").result()
+        before.resume()
+        assert work.start("prints").result() == ChildEnd(Ending.OK)
+        assert zygote() == before
+        assert not hanging.done()
+        server.close()
+    assert descendants() == []
+
+
 def test_closing_ends_the_children_in_work(work: Work) -> None:
     hanging = [work.start("leaves_one_and_waits") for _ in range(3)]
     work.server.close()
@@ -186,7 +205,7 @@ def test_the_zygote_of_parse_children_holds_nothing(tmp_path: Path, monkeypatch:
         parser.close()
         process = zygote()
         assert process.num_threads() == 1
-        assert process.num_fds() == 3 + 3
+        wait_until(lambda: process.num_fds() == 3 + 3)
         assert set(process.environ()) <= ENVIRONMENT
         process.send_signal(signal.SIGTERM)
         wait_until(lambda: not alive(process.pid))

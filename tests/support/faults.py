@@ -10,7 +10,21 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from batchjob.errors import BatchjobError, TransientError
-from batchjob.ports import BulkItem, Index, ObjectMeta, Opened, Store, StoredDocument
+from batchjob.ports import (
+    BulkItem,
+    DeadLetters,
+    Index,
+    Job,
+    JobRequest,
+    Jobs,
+    Message,
+    Move,
+    ObjectMeta,
+    Opened,
+    QueueCounts,
+    Store,
+    StoredDocument,
+)
 
 Kind = Literal["crash_before", "crash_after", "answer_lost"]
 KINDS: tuple[Kind, ...] = ("crash_before", "crash_after", "answer_lost")
@@ -95,6 +109,30 @@ class FaultStore:
         self._faults.durable(f"delete {key}", lambda: self._inner.delete(key))
 
 
+class FaultJobs:
+    """Jobs whose submission and termination may fail as planned.
+
+    With `unseen` this process finds no job by name: one submitted just now may not show up yet.
+    """
+
+    def __init__(self, inner: Jobs, faults: Faults, *, unseen: bool = False) -> None:
+        self._inner = inner
+        self._faults = faults
+        self._unseen = unseen
+
+    def submit(self, request: JobRequest) -> str:
+        return self._faults.durable(f"submit {request.name}", lambda: self._inner.submit(request))
+
+    def find(self, name: str) -> Sequence[Job]:
+        return [] if self._unseen else self._inner.find(name)
+
+    def describe(self, ids: Sequence[str]) -> Sequence[Job]:
+        return self._inner.describe(ids)
+
+    def terminate(self, job: str, reason: str) -> None:
+        self._faults.durable(f"terminate {job}", lambda: self._inner.terminate(job, reason))
+
+
 class FaultIndex:
     """An index whose bulk loads and creations may fail as planned; everything else passes through."""
 
@@ -130,3 +168,61 @@ class FaultIndex:
 
     def search(self, alias: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         return self._inner.search(alias, body)
+
+
+class FaultQueue:
+    """A queue whose verbs may fail as planned: an answer to `receive` that is lost leaves its messages hidden."""
+
+    def __init__(self, inner: DeadLetters, faults: Faults) -> None:
+        self.url = inner.url
+        self._inner = inner
+        self._faults = faults
+
+    def receive(self, *, limit: int, wait_seconds: int, visibility_seconds: int) -> Sequence[Message]:
+        return self._faults.durable(
+            "receive",
+            lambda: self._inner.receive(
+                limit=limit, wait_seconds=wait_seconds, visibility_seconds=visibility_seconds
+            ),
+        )
+
+    def delete(self, receipts: Mapping[str, str]) -> Mapping[str, str]:
+        return self._faults.durable("delete messages", lambda: self._inner.delete(receipts))
+
+    def extend(self, receipts: Mapping[str, str], seconds: int) -> Mapping[str, str]:
+        return self._faults.durable("extend messages", lambda: self._inner.extend(receipts, seconds))
+
+    def counts(self) -> QueueCounts:
+        return self._inner.counts()
+
+    def send(self, messages: Sequence[Message]) -> Mapping[str, str]:
+        return self._faults.durable("send messages", lambda: self._inner.send(messages))
+
+    def start_move(self, target: str, rate: int | None) -> bool:
+        return self._faults.durable("start move", lambda: self._inner.start_move(target, rate))
+
+    def move(self) -> Move:
+        return self._inner.move()
+
+
+class RefusingQueue(FaultQueue):
+    """A queue that refuses every other message of the first `times` deletions, as SQS does where it is not well."""
+
+    def __init__(self, inner: DeadLetters, times: int) -> None:
+        super().__init__(inner, Faults())
+        self._times = times
+
+    def delete(self, receipts: Mapping[str, str]) -> Mapping[str, str]:
+        if not self._times:
+            return super().delete(receipts)
+        self._times -= 1
+        refused = [*receipts][::2]
+        super().delete({key: receipt for key, receipt in receipts.items() if key not in refused})
+        return dict.fromkeys(refused, "InternalError: try again")
+
+
+class ForgetfulStore(FaultStore):
+    """A store that says that it wrote what it cut short."""
+
+    def create_once(self, key: str, data: bytes) -> str:
+        return super().create_once(key, data[:-1])

@@ -1,4 +1,4 @@
-"""Real servers for the tests: OpenSearch, SeaweedFS (S3) and moto (S3), each started once a test session.
+"""Real servers for the tests: OpenSearch, SeaweedFS and moto (S3), ElasticMQ (SQS), each started once a test session.
 
 The workers of one session share a server. A server that cannot be started fails the test that wants it.
 """
@@ -18,12 +18,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import boto3
 import opensearchpy
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+
+from tests.support import queue_server
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NODE = REPOSITORY / "containers" / "opensearch-node"
@@ -75,6 +78,94 @@ class S3Server:
         }
 
 
+@dataclass(frozen=True)
+class SqsServer:
+    """An SQS server, and queues of one's own in it."""
+
+    endpoint: str
+    access_key: str = "test-access-key"
+    secret_key: str = "test-secret-key"
+    region: str = "elasticmq"
+
+    def client(self, **config: Any) -> Any:
+        return boto3.client(
+            "sqs",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            region_name=self.region,
+            config=Config(**config),
+        )
+
+    def environment(self) -> dict[str, str]:
+        """The variables by which boto3 in a subprocess may use this server; the queue's URL says where it is."""
+        return {
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def new_queue(self, **attributes: str) -> str:
+        """URL of a new queue that no other test uses."""
+        url: str = self.client().create_queue(QueueName=unique_name("queue"), Attributes=attributes)[
+            "QueueUrl"
+        ]
+        return url
+
+    def new_pair(self, receives: int) -> tuple[str, str]:
+        """URLs of a new queue and of its dead-letter queue, where messages go that were handed out so often."""
+        dead = self.new_queue()
+        told = self.client().get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])
+        policy = {"deadLetterTargetArn": told["Attributes"]["QueueArn"], "maxReceiveCount": str(receives)}
+        return self.new_queue(RedrivePolicy=json.dumps(policy)), dead
+
+
+@dataclass(frozen=True)
+class BatchServer:
+    """An AWS Batch server, without containers: what is submitted has succeeded; and queues of one's own in it."""
+
+    endpoint: str
+    region: str = "us-east-1"
+
+    def client(self, service: str = "batch") -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            aws_access_key_id="test-access-key",
+            aws_secret_access_key="test-secret-key",
+            region_name=self.region,
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+
+    def environment(self) -> dict[str, str]:
+        """The variables by which boto3 in a subprocess finds this server."""
+        return S3Server(self.endpoint, region=self.region).environment() | {
+            "AWS_ENDPOINT_URL_BATCH": self.endpoint
+        }
+
+    def new_queue(self) -> str:
+        """Name of a new job queue that no other test uses."""
+        name, client = unique_name("jobs"), self.client()
+        environment = client.create_compute_environment(
+            computeEnvironmentName=name, type="UNMANAGED", state="ENABLED", serviceRole=self._role(name)
+        )
+        order = [{"order": 1, "computeEnvironment": environment["computeEnvironmentArn"]}]
+        client.create_job_queue(jobQueueName=name, state="ENABLED", priority=1, computeEnvironmentOrder=order)
+        return name
+
+    def new_definition(self, station: str) -> str:
+        """Name of a new job definition, made of the file of that station."""
+        told = json.loads((REPOSITORY / "job-definitions" / f"{station}.json").read_text("utf-8"))
+        told["jobDefinitionName"] = unique_name(station)
+        return str(self.client().register_job_definition(**told)["jobDefinitionName"])
+
+    def _role(self, name: str) -> str:
+        arn: str = self.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+        return arn
+
+
 def unique_name(prefix: str = "test") -> str:
     """A name that no other test uses, fit for an index, an alias or a bucket."""
     return f"{prefix}-{uuid4().hex[:12]}"
@@ -93,6 +184,19 @@ def seaweedfs(shared: Path) -> S3Server:
 def moto(shared: Path) -> S3Server:
     """Lists in byte order and takes any key; checks neither signatures nor checksums."""
     return with_bucket(S3Server(once(shared, "moto", start_moto)))
+
+
+def batch(shared: Path) -> BatchServer:
+    """Keeps the calls of AWS Batch and shows jobs by name; runs nothing, and knows no dependencies."""
+    server = BatchServer(once(shared, "moto", start_moto))
+    config = json.dumps({"batch": {"use_docker": False}}).encode()
+    with urlopen(Request(f"{server.endpoint}/moto-api/config", config, method="POST")):  # noqa: S310 - our own
+        return server
+
+
+def elasticmq(shared: Path) -> SqsServer:
+    """Has visibility timeouts, stale receipts, dead-letter queues and move tasks as SQS does."""
+    return SqsServer(once(shared, "elasticmq", start_elasticmq))
 
 
 def once(shared: Path, name: str, start: Callable[[], str]) -> str:
@@ -138,6 +242,17 @@ def start_moto() -> str:
     server = S3Server(f"http://127.0.0.1:{port}", bucket="ready")
     command = [PROGRAMS / "moto_server", "-H", "127.0.0.1", "-p", port]
     start("moto", command, lambda: s3_answers(server))
+    return server.endpoint
+
+
+def start_elasticmq() -> str:
+    (port,) = free_ports(1)
+    server = SqsServer(f"http://127.0.0.1:{port}")
+    try:
+        command = queue_server.command(port)
+    except queue_server.BuildError as error:
+        raise ServerError(str(error)) from error
+    start("elasticmq", [*command], lambda: sqs_answers(server), leftovers=[f"/tmp/elasticmq-{port}.conf"])
     return server.endpoint
 
 
@@ -205,6 +320,16 @@ def s3_answers(server: S3Server) -> bool:
         client.create_bucket(Bucket=server.bucket)
         client.put_object(Bucket=server.bucket, Key="ready", Body=b"ready")
         client.get_object(Bucket=server.bucket, Key="ready")["Body"].read()
+    except (BotoCoreError, ClientError):
+        return False
+    return True
+
+
+def sqs_answers(server: SqsServer) -> bool:
+    try:
+        client = server.client(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})
+        url = client.create_queue(QueueName="ready")["QueueUrl"]
+        client.send_message(QueueUrl=url, MessageBody="ready")
     except (BotoCoreError, ClientError):
         return False
     return True
