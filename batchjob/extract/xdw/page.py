@@ -169,7 +169,8 @@ def picture_of_first(document: Document, page: Page) -> bytes | None:
             if layer.has_picture and layer.picture_area() > _MOSTLY_PICTURE * size[0] * size[1]:
                 shown = layer.image("RGB", max(round(MAX_WIDTH / (size[0] / PER_INCH)), 1))
                 if shown is not None:
-                    return encode(to_srgb(shown[0]))
+                    image = shown[0].convert("L") if shown[0].mode == "1" else to_srgb(shown[0])
+                    return encode(image)
         preview = _preview(page.node) if page.node else None
         return None if preview is None else encode(preview.convert("RGB"))
     except XdwError:

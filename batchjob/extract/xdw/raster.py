@@ -17,8 +17,8 @@ from batchjob.extract.xdw.wmf import header_length
 
 MAX_CANVAS = 40_000_000
 """Pixels of a picture that is put together."""
-MAX_SHADED = 100_000_000
-"""Pixels of a picture that has more than black and white."""
+MAX_BITONAL, MAX_SHADED = 150_000_000, 75_000_000
+"""Pixels of a picture in black and white (A0 at 300 dpi), and of others (A3 at 600 dpi), for a child's memory."""
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP")
 _JPEG_OR_PNG = (4, 5)
 _AND, _OR = 0x008800C6, 0x00EE0086
@@ -30,6 +30,7 @@ _TAIL = 16
 
 def open_picture(data: bytes, max_pixels: int) -> Image.Image:
     """A picture file's image, decoded when its pixels are asked for. Raises XdwError."""
+    Image.MAX_IMAGE_PIXELS = None  # checked here, before anything is decoded
     try:
         image = Image.open(BytesIO(data), formats=_FORMATS)
     except DAMAGE as error:
@@ -41,7 +42,7 @@ def open_picture(data: bytes, max_pixels: int) -> Image.Image:
 
 def _check_size(image: Image.Image, max_pixels: int) -> None:
     width, height = image.size
-    max_pixels = max_pixels if image.mode == "1" else min(max_pixels, MAX_SHADED)
+    max_pixels = min(max_pixels, MAX_BITONAL if image.mode == "1" else MAX_SHADED)
     if width * height > max_pixels:
         message = f"a picture has {width:,} x {height:,} pixels; the limit is {max_pixels:,} pixels"
         raise XdwError(message, FailureCategory.TOO_LARGE)

@@ -134,6 +134,7 @@ def test_a_bomb_costs_its_page_only(tmp_path: Path) -> None:
     assert "the limit is" in found.pages[0]["error"]["message"]
 
 
+@pytest.mark.slow
 def test_many_bombs_are_stopped_together(tmp_path: Path) -> None:
     size = 60 * 1024 * 1024
     parts = (dw.element(0x80, b"\4"), dw.element(0x81, dw.integer(size)), dw.element(0x8A, b"\1"))
