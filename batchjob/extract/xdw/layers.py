@@ -9,7 +9,7 @@ from PIL import Image
 from batchjob.errors import FailureCategory
 from batchjob.extract.xdw.body import PER_INCH, PER_METRE, Body, Format, read_body
 from batchjob.extract.xdw.container import Container
-from batchjob.extract.xdw.drawing import Dib, Drawing, Placed
+from batchjob.extract.xdw.drawing import Dib, Drawing, Placed, Stored
 from batchjob.extract.xdw.emf import read_emf
 from batchjob.extract.xdw.raster import body_image, compose, dib_image, load_all
 from batchjob.extract.xdw.runs import MAX_CHARACTERS
@@ -26,6 +26,7 @@ _MOST_DECODED = 4
 _TURNS = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
 """Clockwise degrees as Pillow turns, which is the other way round."""
 A4 = (21_000, 29_700)
+_NO_PLACE = (0, 0, 0, 0)
 
 
 class Loss(NamedTuple):
@@ -110,24 +111,25 @@ class Layer:
 
     def _composed(self, drawing: Drawing, mode: str) -> tuple[Image.Image, float] | None:
         sizes: dict[int, tuple[int, int]] = {}
-        placed = []
-        for item in _with_places(drawing):
+        found = []
+        for item in drawing.pictures:
             try:
-                placed.append((item, self._open(item, sizes).size))
+                found.append((item, self._open(item, sizes).size))
             except XdwError as error:
                 self.losses.append(Loss(error.category, error.message))
-        if sum(width * height for _, (width, height) in placed) > _MOST_DECODED * self.max_pixels:
+        if sum(width * height for _, (width, height) in found) > _MOST_DECODED * self.max_pixels:
             self.losses.append(Loss(FailureCategory.TOO_LARGE, "the page's pictures have too many pixels"))
             return None
-        found = compose(placed, lambda item: self._loaded(lambda: self._open(item, sizes)), mode)
-        if found is None:
+        made = compose(_with_places(found), lambda item: self._loaded(lambda: self._open(item, sizes)), mode)
+        if made is None:
             return None
-        image, (left, _, right, _) = found
-        if drawing.per_inch:
+        image, (left, _, right, _) = made
+        if drawing.per_inch and found[0][0].box != _NO_PLACE:
             return image, (right - left) / drawing.per_inch
         frame = abs(drawing.frame[2] - drawing.frame[0])
         width = self.body.width or self.place[2] or A4[0]
-        return image, width / PER_INCH * (min((right - left) / frame, 1.0) if frame else 1.0)
+        share = min((right - left) / frame, 1.0) if frame and found[0][0].box != _NO_PLACE else 1.0
+        return image, width / PER_INCH * share
 
     def _open(self, item: Placed, sizes: dict[int, tuple[int, int]]) -> Image.Image:
         """A picture of the drawing, not decoded yet. Raises XdwError."""
@@ -151,14 +153,16 @@ def _shared(item: Placed, sizes: dict[int, tuple[int, int]]) -> int:
     raise XdwError("a drawing asks for a picture that the page does not have")
 
 
-def _with_places(drawing: Drawing) -> list[Placed]:
-    """Pictures whose place is not told lie one below the other, over the whole frame."""
-    if any(item.box != (0, 0, 0, 0) for item in drawing.pictures):
-        return drawing.pictures
-    return [
-        item._replace(box=(0.0, float(index), 1.0, float(index + 1)))
-        for index, item in enumerate(drawing.pictures)
-    ]
+def _with_places(found: list[tuple[Placed, tuple[int, int]]]) -> list[tuple[Placed, tuple[int, int]]]:
+    """Pictures of which no place is told lie one below the other, all as wide as the page."""
+    if any(item.box != _NO_PLACE for item, _ in found):
+        return found
+    placed, top = [], 0.0
+    for item, (width, height) in found:
+        bottom = top + height / max(width, 1)
+        placed.append((item._replace(box=(0.0, top, 1.0, bottom)), (width, height)))
+        top = bottom
+    return placed
 
 
 def _stored_pictures(node: Node) -> Iterator[Value]:
@@ -178,10 +182,14 @@ def _stored_pictures(node: Node) -> Iterator[Value]:
 def read_layer(node: Node, page: tuple[int, int], max_pixels: int) -> Layer | None:
     """What an object draws; None where it has no drawing. Raises XdwError."""
     value = node.attribute(_DRAWING)
-    if value is None:
+    stored = list(_stored_pictures(node))
+    if value is None and not stored:
         return None
-    body = read_body(node.container, value)
-    drawing = _drawing_of(body)
+    body = read_body(node.container, value) if value is not None else Body(Format.EMF, b"")
+    drawing = _drawing_of(body) if value is not None else Drawing()
+    if drawing is not None and not drawing.pictures:
+        for number in range(len(stored)):  # nothing that is known here draws them
+            drawing.place(Stored(number), _NO_PLACE, (0, 0, 0, 0), 0)
     layer = Layer(
         node.container,
         body,
@@ -190,7 +198,7 @@ def read_layer(node: Node, page: tuple[int, int], max_pixels: int) -> Layer | No
         max_pixels,
         is_content=node.kind == Kind.CONTENT,
         rotation=_rotation(node),
-        stored=list(_stored_pictures(node)),
+        stored=stored,
     )
     if drawing is not None:
         layer.losses += _lost(drawing)

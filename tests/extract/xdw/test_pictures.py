@@ -201,7 +201,18 @@ def test_pictures_of_older_metafiles(tmp_path: Path) -> None:
     reference = entries.add(dw.body(5, jpeg(scan())))
     listed = Wmf().escape(b"DW\2\1").escape(b"DW\2\2")
     content = dw.content(dw.body(1, listed.bytes()), pictures=[reference])
-    assert read(one_page(content, entries=entries), tmp_path).methods == ["ocr"]
+    assert_shows_scan(read(one_page(content, entries=entries), tmp_path))
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+def test_stored_pictures_that_nothing_draws_are_read_in_order(drawn: bool, tmp_path: Path) -> None:
+    entries = dw.Entries()
+    halves = [scan().crop((0, top, SIZE[0], top + 1170)) for top in (0, 1170)]
+    references = [entries.add(dw.body(5, jpeg(half))) for half in halves]
+    content = dw.content(dw.body(4, Emf().bytes()), pictures=references)
+    if not drawn:
+        del content.attributes[7]
+    assert_shows_scan(read(one_page(content, entries=entries), tmp_path), size=(SIZE[0], 2340))
 
 
 def test_text_and_a_picture_are_both_taken(tmp_path: Path) -> None:
