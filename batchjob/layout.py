@@ -18,6 +18,9 @@ def doc_id(bucket: str, key: str) -> str:
 
 LEDGER = "ledger.json"
 INBOX = "inbox/"
+CALIBRATION = "calibration.json"
+RETRIES = "inbox/retry-"
+QUARANTINED_ROWS = "quarantine/rows/"
 QUARANTINED_MESSAGES = "quarantine/messages/"
 
 
@@ -49,8 +52,17 @@ def merged_outcomes(run_id: str) -> str:
     return f"runs/{run_id}/outcomes.parquet"
 
 
+def receipts(run_id: str) -> str:
+    """The prefix of all receipts of a run."""
+    return f"runs/{run_id}/receipts/"
+
+
 def receipt(run_id: str, shard: int) -> str:
-    return f"runs/{run_id}/receipts/{shard:05d}.json"
+    return f"{receipts(run_id)}{shard:05d}.json"
+
+
+def shard_of_receipt(key: str) -> int:
+    return int(key.rpartition("/")[2].removesuffix(".json"))
 
 
 def checkpoint(run_id: str) -> str:
@@ -73,12 +85,21 @@ def summary(run_id: str) -> str:
     return f"runs/{run_id}/summary.json"
 
 
-def quarantined_rows(run_id: str, shard: int) -> str:
-    return f"quarantine/rows/{run_id}-{shard:05d}.parquet"
+def quarantined_row(document: str) -> str:
+    return f"{QUARANTINED_ROWS}{document}.json"
+
+
+def damaged_segment(key: str) -> str:
+    return f"quarantine/segments/{key.removeprefix(INBOX)}"
 
 
 def retry_segment(run_id: str, shard: int) -> str:
     return segment(f"retry-{run_id}-{shard:05d}")
+
+
+def run_of_retries(key: str) -> str:
+    """The run whose shard a retry segment is of."""
+    return key.removeprefix(RETRIES).removesuffix(".parquet")[:-6]
 
 
 def cached_group(fingerprint: str, sha256: str, first_page: int) -> str:

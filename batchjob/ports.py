@@ -200,6 +200,72 @@ class DeadLetters(Queue, Protocol):
         ...
 
 
+Station = Literal["process", "reduce"]
+JobStatus = Literal["SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED"]
+MAX_CHILDREN = 10_000
+"""Children of an array job; AWS Batch's limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """A job to be: `station RUN` once, or as an array with `children` (1: a plain job, without an index).
+
+    It begins when all jobs in `after` have succeeded, and fails unstarted when one of them fails. `name` is made of
+    letters, digits, `-` and `_`, at most 128.
+    """
+
+    name: str
+    station: Station
+    run: str
+    children: int = 1
+    after: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as the service shows it. A child's id ends in `:N`; `created_at` in ms.
+
+    `children` counts an array's children by status where the service tells; `exit_code` is that of the last attempt,
+    None before its end, of an array, and where no process ended; `reason` says in words why it is as it is.
+    """
+
+    id: str
+    name: str
+    status: JobStatus
+    created_at: int
+    children: Mapping[str, int] = field(default_factory=dict)
+    exit_code: int | None = None
+    reason: str = ""
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ("SUCCEEDED", "FAILED")
+
+
+class Jobs(Protocol):
+    """Runs stations as jobs, as AWS Batch does.
+
+    All verbs raise UsageError (refused: nothing has happened) and TransientError (perhaps it has happened).
+    """
+
+    def submit(self, request: JobRequest) -> str:
+        """Submits a job and returns its id. Two calls are two jobs, also of one name."""
+        ...
+
+    def find(self, name: str) -> Sequence[Job]:
+        """The jobs of that name in any state, the oldest first; one submitted just now may be missing."""
+        ...
+
+    def describe(self, ids: Sequence[str]) -> Sequence[Job]:
+        """Those of the jobs and children that the service still knows, in no order."""
+        ...
+
+    def terminate(self, job: str, reason: str) -> None:
+        """Ends a job with all its children; for one that has ended, or is unknown, nothing happens."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class BulkItem:
     """One item of a bulk answer, in the order of the body."""

@@ -1,9 +1,10 @@
 """What travels between stations: manifest rows, extracted pages, outcomes, receipts, and their Parquet schemas."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from itertools import islice
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -32,6 +33,16 @@ class FinalState(StrEnum):
 
 MAX_ATTEMPTS = 3
 """How often a row is tried, over as many runs, before it is given up (invariant 5)."""
+DEPENDENCY_CAUSES = frozenset(("store_unavailable", "source_unavailable", "no_bucket"))
+"""Causes that cannot be one object's own: many of them stop a shard."""
+ABANDONED = "abandoned"
+"""The cause of rows whose shard no process did."""
+DIED = "died"
+"""The cause of rows whose shard killed its process, or one of them did."""
+NOT_COUNTED = frozenset(("store_unavailable", "source_unavailable", ABANDONED, DIED))
+"""Causes that are no attempt of a row: an outage, or a shard that died. A missing bucket may stay missing."""
+DIED_ALONE = "died_alone"
+"""The cause of a row whose shard, with no other row, killed its process: that is its own."""
 UNSEEN_VERSION = 1
 """The version of a document that says its object was never seen: any observation beats it."""
 
@@ -159,7 +170,8 @@ class Extraction:
 class Outcome:
     """How a manifest row ended in its shard; the reducer turns `state` into the final one.
 
-    `observed_at` is the version of the write (ms); `part` names the bulk part that holds the document.
+    `observed_at` is the version of the write (ms); `part` names the bulk part that holds the document. `seconds` is
+    wall time with all waiting, `reading_seconds` what its pages took to read, now or when they came into the cache.
     """
 
     doc_id: str
@@ -182,6 +194,7 @@ class Outcome:
     cached: bool = False
     content_length: int = 0
     seconds: float = 0.0
+    reading_seconds: float = 0.0
     part: str | None = None
 
 
@@ -207,20 +220,31 @@ OUTCOME_SCHEMA = pa.schema(
         ("cached", pa.bool_()),
         ("content_length", pa.int64()),
         ("seconds", pa.float64()),
+        ("reading_seconds", pa.float64()),
         ("part", pa.string()),
     ]
 )
 
 
 def _parquet(rows: Iterable[Any], schema: pa.Schema) -> bytes:
-    buffer, kept = io.BytesIO(), [*rows]
-    columns = {name: [getattr(row, name) for row in kept] for name in schema.names}
-    pq.write_table(pa.Table.from_pydict(columns, schema), buffer, compression="zstd")
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pydict(_columns([*rows], schema), schema), buffer, compression="zstd")
     return buffer.getvalue()
+
+
+def _columns(rows: Sequence[Any], schema: pa.Schema) -> dict[str, list[Any]]:
+    return {name: [getattr(row, name) for row in rows] for name in schema.names}
 
 
 def manifest_to_parquet(rows: Iterable[ManifestRow]) -> bytes:
     return _parquet(rows, MANIFEST_SCHEMA)
+
+
+def manifest_batches(rows: Iterable[ManifestRow]) -> Iterator[pa.RecordBatch]:
+    """Rows in MANIFEST_SCHEMA, some thousand at a time."""
+    remaining = iter(rows)
+    while some := list(islice(remaining, 8192)):
+        yield pa.RecordBatch.from_pydict(_columns(some, MANIFEST_SCHEMA), MANIFEST_SCHEMA)
 
 
 def manifest_row(values: dict[str, Any]) -> ManifestRow:
@@ -257,7 +281,8 @@ class Record(BaseModel):
 class RunInfo(Record):
     """`run.json`: what a run is, frozen before any shard starts.
 
-    `fingerprint` is that of the extraction; a shard under other settings refuses to work on it.
+    `fingerprint` is that of the extraction; a shard under other settings refuses to work on it. `segments`: keys of the
+    inbox segments that it was made of, together with the runs committed with it.
     """
 
     format: Literal[1] = 1
@@ -267,22 +292,47 @@ class RunInfo(Record):
     fingerprint: str
     rows: int
     shards: int
+    segments: tuple[str, ...] = ()
+
+
+class Adoption(Record):
+    """When a segment became part of a run (ms), and the first of the runs that were committed with it."""
+
+    at: int
+    run: str
 
 
 class Ledger(Record):
     """`ledger.json`, the only commit of intake (invariant 6), always replaced with If-Match.
 
-    `adopted`: keys of inbox segments that are part of a run, with the time of that (ms), so that one found again is
-    not taken twice. `open`: runs without a summary. `unsubmitted`: those of them whose jobs do not exist yet.
-    `generation` grows with each version; `writer` makes every version of the file unlike any other.
+    `adopted`: keys of inbox segments that are part of a run, so that one found again is not taken twice. `open`: runs
+    without a summary. `unsubmitted`: those of them whose jobs do not exist yet. `generation` grows with each version;
+    `writer` makes every version of the file unlike any other.
     """
 
     format: Literal[1] = 1
     generation: int = 0
     writer: str = ""
-    adopted: dict[str, int] = {}
+    adopted: dict[str, Adoption] = {}
     open: tuple[str, ...] = ()
     unsubmitted: tuple[str, ...] = ()
+
+
+class Measured(Record):
+    """Sums over the documents of a type that were read, for a regression of seconds over megabytes."""
+
+    documents: float = 0.0
+    megabytes: float = 0.0
+    seconds: float = 0.0
+    megabytes_squared: float = 0.0
+    megabytes_seconds: float = 0.0
+
+
+class Calibration(Record):
+    """`calibration.json`: what documents cost in earlier runs, by type; earlier runs weigh less."""
+
+    format: Literal[1] = 1
+    types: dict[str, Measured] = {}
 
 
 class Submission(Record):
@@ -293,6 +343,17 @@ class Submission(Record):
     at: int
     process_job: str | None = None
     reduce_job: str | None = None
+
+
+class GivenUp(Record):
+    """`quarantine/rows/<doc_id>.json`: a row given up after its last attempt, why, in which run and when (ms)."""
+
+    format: Literal[1] = 1
+    run_id: str
+    at: int
+    category: str
+    message: str
+    row: dict[str, Any]
 
 
 class Output(Record):
@@ -319,7 +380,10 @@ class ShardCounts(Record):
 
 
 class Receipt(Record):
-    """The shard is done: `parts` hold its documents, `failures` its metadata-only ones, `outcomes` its rows."""
+    """The shard is done: `parts` hold its documents, `failures` its metadata-only ones, `outcomes` its rows.
+
+    `abandoned` says why no process did it: then all its rows come back (invariant 8).
+    """
 
     format: Literal[1] = 1
     shard: int
@@ -329,6 +393,7 @@ class Receipt(Record):
     outcomes: Output
     counts: ShardCounts
     seconds: float
+    abandoned: str | None = None
 
 
 class Checkpoint(Record):

@@ -48,8 +48,8 @@ def arguments() -> dict[str, Any]:
 
 
 def emit(event: dict[str, object]) -> None:
-    """Sends one JSON line to the parent."""
-    data = memoryview(json.dumps(event).encode() + b"\n")
+    """Sends one line of JSON in UTF-8 to the parent; a lone surrogate, which that has not, becomes `?`."""
+    data = memoryview(json.dumps(event, ensure_ascii=False).encode(errors="replace") + b"\n")
     while data:
         data = data[os.write(_events, data) :]
 

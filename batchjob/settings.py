@@ -94,6 +94,24 @@ class Settings(BaseSettings):
     """Wall time after which a drain receives no more."""
     drain_messages: Annotated[int, Field(ge=1)] = 1_000_000
     """Messages after which a drain receives no more."""
+    shard_cost: Annotated[float, Field(gt=0)] = 1200.0
+    """Estimated cost of a shard, in CPU seconds; a run has as many shards as its rows need."""
+
+    job_queue: str | None = None
+    """The AWS Batch queue (name or ARN) for a run's jobs; without it the queue that `drain` itself runs in.
+    `local`: as processes of this machine."""
+    process_job_definition: str = "batchjob-process"
+    """Job definition of the shards: a name, `name:revision` or ARN."""
+    reduce_job_definition: str = "batchjob-reduce"
+    """Job definition of the reducer."""
+    process_job_seconds: Annotated[int | None, Field(ge=60)] = None
+    """Wall time of an attempt at a shard, after which Batch ends it for good; without it the definition's."""
+    reduce_job_seconds: Annotated[int | None, Field(ge=60)] = None
+    """The same for the reducer."""
+    job_share: str | None = None
+    """Share identifier of the jobs, which a queue with a fair-share policy demands and others refuse."""
+    job_priority: Annotated[int | None, Field(ge=0, le=9999)] = None
+    """Scheduling priority of the jobs within their share."""
 
     workers: Annotated[int | None, Field(ge=1)] = None
     """Documents in work at once in a shard; without it what the job's CPUs and memory allow."""

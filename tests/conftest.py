@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support import servers
-from tests.support.servers import S3Server, SqsServer
+from tests.support.servers import BatchServer, S3Server, SqsServer
 
 # The machine that runs the tests may be busy, so nothing has a deadline. What `make test` tries is the same each
 # time, so that it fails for a change and not by chance; `make test-slow` tries something new.
@@ -45,6 +45,12 @@ def s3_listing(session_folder: Path) -> S3Server:
 def sqs(session_folder: Path) -> SqsServer:
     """An ElasticMQ server; each test makes queues of its own in it (`new_queue`)."""
     return servers.elasticmq(session_folder)
+
+
+@pytest.fixture(scope="session")
+def batch_server(session_folder: Path) -> BatchServer:
+    """A moto server for AWS Batch; each test makes a queue of its own in it (`new_queue`)."""
+    return servers.batch(session_folder)
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from batchjob.process.capacity import capacity
 from batchjob.process.doctypes import type_of
 from batchjob.process.extraction import NoCache, extract_file
 from batchjob.process.readers import Readers
-from batchjob.process.scratch import scratch_folder
 from batchjob.records import Extraction, PageText
+from batchjob.scratch import scratch_folder
 from batchjob.settings import load_settings
 
 

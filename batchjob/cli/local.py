@@ -2,32 +2,37 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import click
 import orjson
 from rich.progress import Progress as RichProgress
 
-from batchjob import layout
 from batchjob.adapters import embedded
 from batchjob.adapters.opensearch import OpenSearchIndex, safe_url
 from batchjob.cli import options, services
 from batchjob.cli.manifest import read_folder
 from batchjob.cli.output import log, notice, print_json, print_problems, print_table, progress_bar
 from batchjob.cli.stations import check_failure_limit
+from batchjob.drain.commit import Intake, freeze_rows
+from batchjob.drain.cost import learn_costs
+from batchjob.drain.cut import MAX_SHARDS
+from batchjob.drain.freeze import Target
+from batchjob.drain.inbox import local_retries, read_segments, remove_segments
 from batchjob.errors import TransientError, UsageError
 from batchjob.local.jobs import LocalJobs
 from batchjob.local.pipeline import LocalRun, run_pipeline, shard_count
 from batchjob.local.retry import JobEnd
-from batchjob.manifest.cut import Plan, freeze
 from batchjob.manifest.read import Manifest, read_manifest
 from batchjob.ocr.installed import check as check_ocr
 from batchjob.operate.status import RunStore, read_status
+from batchjob.ports import Store
 from batchjob.process.capacity import capacity
 from batchjob.process.fingerprint import extraction_fingerprint
-from batchjob.records import FinalState, Summary
+from batchjob.records import FinalState, RunInfo, Summary, manifest_batches
 from batchjob.reduce.mapping import ensure_index
 from batchjob.runs import read_summary
 from batchjob.settings import Settings, load_settings
@@ -70,14 +75,19 @@ def local(
         server.version()
         fingerprint = extraction_fingerprint(settings)
         ensure_index(server, settings.index, fingerprint)
-        plan = Plan(
-            layout.new_run_id(services.CLOCK.now_ms()),
-            "local",
-            settings.index,
-            fingerprint,
-            shards or shard_count(len(found.rows), workers),
+        retries = local_retries(store)
+        run = _freeze(
+            Intake(
+                Target("local", settings.index, fingerprint),
+                services.new_writer(),
+                settings.shard_cost,
+                min(shards or shard_count(len(found.rows), workers), MAX_SHARDS),
+                settings.scratch,
+            ),
+            store,
+            found,
+            retries,
         )
-        run = freeze(plan, found.rows, store)
         at_once = min(parallel or workers, run.shards)
         environment = {
             "BATCHJOB_WORK": settings.work,
@@ -89,6 +99,8 @@ def local(
         summary = read_summary(store, run.run_id)
         if summary is None:
             raise TransientError(f"run {run.run_id} has no summary; run `batchjob reduce {run.run_id}` again")
+        remove_segments(store, retries)
+        learn_costs(store, run)
         _show(summary, store, found, url, time.monotonic() - started, as_json)
     check_failure_limit(summary, settings)
     requeued = summary.states[FinalState.REQUEUED]
@@ -96,6 +108,15 @@ def local(
         raise TransientError(
             f"{requeued} documents could not be reached this time: run the same command again"
         )
+
+
+def _freeze(intake: Intake, store: Store, found: Manifest, retries: Sequence[str]) -> RunInfo:
+    """A run of the manifest's rows and of those that earlier runs could not reach, due or not: people asked now."""
+    if retries:
+        notice("documents that an earlier run could not reach are tried again")
+    batches = chain(read_segments(store, retries), manifest_batches(found.rows))
+    [run] = freeze_rows(intake, store, services.CLOCK, batches).runs
+    return run
 
 
 @contextmanager
@@ -124,7 +145,7 @@ def search_server(settings: Settings, keep: bool) -> Iterator[str]:
 class Progress:
     """On a terminal a bar and what went wrong; elsewhere the jobs' log lines as they are."""
 
-    def __init__(self, bar: RichProgress, rows: int) -> None:
+    def __init__(self, bar: RichProgress, rows: int | None) -> None:
         self._bar = bar
         self._task = bar.add_task("processing", total=rows)
         self._done: set[str] = set()

@@ -15,6 +15,9 @@ from batchjob.local.jobs import SUPERVISOR
 from batchjob.sandbox import end_with_parent
 
 COMMANDS = {
+    "drain": "batchjob.cli.drain:drain",
+    "submit": "batchjob.cli.submit:submit",
+    "sweep": "batchjob.cli.submit:sweep",
     "local": "batchjob.cli.local:local",
     "process": "batchjob.cli.stations:process",
     "reduce": "batchjob.cli.stations:reduce",
@@ -22,6 +25,8 @@ COMMANDS = {
     "extract": "batchjob.cli.extract:extract",
     "search": "batchjob.cli.operate:search",
     "status": "batchjob.cli.operate:status",
+    "runs": "batchjob.cli.runs:runs",
+    "quarantine": "batchjob.cli.quarantine:quarantine",
     "dlq": "batchjob.cli.dlq:dlq",
 }
 

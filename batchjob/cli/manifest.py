@@ -7,8 +7,8 @@ import click
 from batchjob.adapters.source_folder import SourceFolder
 from batchjob.cli import options, services
 from batchjob.cli.output import notice, print_json, print_result, print_table
+from batchjob.drain.cost import estimated_cost
 from batchjob.errors import UsageError
-from batchjob.manifest.cut import estimated_cost
 from batchjob.manifest.folder import read_listing
 from batchjob.manifest.read import Manifest, one_row_an_object, read_manifest
 from batchjob.records import ManifestRow, manifest_to_parquet
@@ -103,12 +103,12 @@ def _cells(row: ManifestRow) -> list[object]:
 @click.argument("file", type=FILE)
 @options.as_json
 def validate(file: Path, as_json: bool) -> None:
-    """Check a manifest: its columns, every row, and what it would cost in pages."""
+    """Check a manifest: its columns, every row, and what it would cost in CPU seconds."""
     found = read_manifest(file)
     values = {
         "rows": len(found.rows),
         "duplicates": found.duplicates,
         "buckets": len({row.bucket for row in found.rows}),
-        "estimated_pages": round(sum(map(estimated_cost, found.rows))),
+        "estimated_cpu_seconds": round(sum(map(estimated_cost, found.rows))),
     }
     print_result(f"{file} is a valid manifest", values, as_json)

@@ -100,6 +100,7 @@ def _status_values(found: RunStatus) -> dict[str, object]:
         "rows_done": sum(count.rows for count in counts),
         "shards": found.run.shards,
         "shards_done": len(found.receipts),
+        "shards_abandoned": sum(receipt.abandoned is not None for receipt in found.receipts),
         "pages": sum(count.pages for count in counts),
         "ocr_pages": sum(count.ocr_pages for count in counts),
     }

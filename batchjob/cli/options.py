@@ -16,4 +16,10 @@ index: Decorator = click.option(
 opensearch: Decorator = click.option(
     "--opensearch", "opensearch_url", metavar="URL", help="OpenSearch server (BATCHJOB_OPENSEARCH_URL)."
 )
+job_queue: Decorator = click.option(
+    "--job-queue",
+    "job_queue",
+    metavar="NAME",
+    help="AWS Batch queue of the jobs, or `local` (BATCHJOB_JOB_QUEUE; default: the queue this job runs in).",
+)
 as_json: Decorator = click.option("--json", "as_json", is_flag=True, help="One JSON object on the last line.")

@@ -1,1 +1,1 @@
-"""The first station: from the queue of events, or from manifests, to frozen and submitted runs."""
+"""From events to frozen runs: the queue, the inbox, the ledger, cutting, freezing, submission and healing."""

@@ -1,11 +1,14 @@
 """The parse child: turns pages of one untrusted file into text and into images for OCR (invariant 11).
 
-Forked for process/pagework.py with `path`, `pages` (numbers from 1), `dpi`, `max_pixels`, `out` (a folder)
-and `thumbnail` (whether one is wanted). Its events: one `document` or `failure`, a `page` for each page that
-exists, `thumbnail` with its file, or null where the first page is damaged.
+Forked for process/parsing.py with `path`, `out` (a folder), `dpi`, `max_pixels` and `characters` (the most of a
+page's text). Answers each line on its standard input, `pages` (numbers from 1) and `thumbnail` (whether one is
+wanted), by these events: `document` or `failure`, a `page` for each page that exists, `thumbnail` with its file,
+or null where the first page is damaged, then `done`.
 """
 
-from collections.abc import Iterator
+import json
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,45 +30,61 @@ from batchjob.extract.detect import HEAD, Kind, NotReadError, detect
 Event = dict[str, object]
 
 
-def events(arguments: dict[str, Any]) -> Iterator[Event]:
-    path = Path(arguments["path"])
+DONE: Event = {"event": "done"}
+_MOST_OF_A_PROPERTY = 4096
+"""Characters of a title or an author's name: some PDFs carry megabytes there."""
+
+
+def events(arguments: dict[str, Any], requests: Iterable[dict[str, Any]]) -> Iterator[Event]:
+    """The answers to the requests; the file stays open from one to the next."""
+    path, requests = Path(arguments["path"]), iter(requests)
     try:
         with path.open("rb") as file:
             kind = detect(file.read(HEAD))
-        if kind is Kind.PDF:
-            yield from _pdf_events(path, arguments)
-        else:
-            yield from _image_events(path, kind, arguments)
+        answers = (
+            _of_pdf(path, arguments, requests)
+            if kind is Kind.PDF
+            else _of_image(path, kind, arguments, requests)
+        )
+        yield from answers
     except NotReadError as error:
-        yield {
-            "event": "failure",
-            "category": error.category,
-            "message": error.message,
-            "mime_type": error.mime_type,
-        }
+        for _ in requests:
+            yield {
+                "event": "failure",
+                "category": error.category,
+                "message": error.message,
+                "mime_type": error.mime_type,
+            }
+            yield DONE
 
 
-def _pdf_events(path: Path, arguments: dict[str, Any]) -> Iterator[Event]:
+def _of_pdf(path: Path, arguments: dict[str, Any], requests: Iterator[dict[str, Any]]) -> Iterator[Event]:
     out = Path(arguments["out"])
     with pdf.open_pdf(path) as document:
-        yield pdf.describe(document)
-        for number in arguments["pages"]:
-            if number <= len(document):
-                yield pdf.read_page(document, number, out, arguments["dpi"])
-        if arguments["thumbnail"]:
-            yield _thumbnail_event(out, pdf.thumbnail(document))
+        for request in requests:
+            yield pdf.describe(document)
+            for number in request["pages"]:
+                if number <= len(document):
+                    yield pdf.read_page(document, number, out, arguments["dpi"])
+            if request["thumbnail"]:
+                yield _thumbnail_event(out, pdf.thumbnail(document))
+            yield DONE
 
 
-def _image_events(path: Path, kind: Kind, arguments: dict[str, Any]) -> Iterator[Event]:
-    out = Path(arguments["out"])
-    with image.open_image(path, kind, arguments["max_pixels"]) as document:
+def _of_image(
+    path: Path, kind: Kind, arguments: dict[str, Any], requests: Iterator[dict[str, Any]]
+) -> Iterator[Event]:
+    out, dpi, max_pixels = Path(arguments["out"]), arguments["dpi"], arguments["max_pixels"]
+    with image.open_image(path, kind, max_pixels) as document:
         pages = image.page_count(path, kind)
-        yield image.describe(kind, pages)
-        for number in arguments["pages"]:
-            if number <= pages:
-                yield image.read_page(document, number, out, arguments["dpi"], arguments["max_pixels"])
-    if arguments["thumbnail"]:
-        yield _thumbnail_event(out, image.thumbnail(path, kind))
+        for request in requests:
+            yield image.describe(kind, pages)
+            for number in request["pages"]:
+                if number <= pages:
+                    yield image.read_page(document, number, out, dpi, max_pixels)
+            if request["thumbnail"]:
+                yield _thumbnail_event(out, image.thumbnail(path, kind))
+            yield DONE
 
 
 def _thumbnail_event(out: Path, data: bytes | None) -> Event:
@@ -75,9 +94,23 @@ def _thumbnail_event(out: Path, data: bytes | None) -> Event:
     return {"event": "thumbnail", "file": "thumbnail.jpg"}
 
 
+def bounded(event: Event, characters: int) -> Event:
+    """The event with no more of a page's text than that, nor of the document's properties than anybody reads."""
+    text = event.get("text")
+    if isinstance(text, str) and len(text) > characters:
+        return event | {"text": text[:characters], "characters": len(text)}
+    if event["event"] == "document":
+        return {
+            name: value[:_MOST_OF_A_PROPERTY] if isinstance(value, str) else value
+            for name, value in event.items()
+        }
+    return event
+
+
 def main() -> None:
-    for event in events(sandbox.enter()):
-        sandbox.emit(event)
+    arguments = sandbox.enter()
+    for event in events(arguments, map(json.loads, sys.stdin.buffer)):
+        sandbox.emit(bounded(event, arguments["characters"]))
 
 
 if __name__ == "__main__":

@@ -86,14 +86,21 @@ def count_characters(text: str) -> tuple[int, int, int, int]:
             controls += 1
         elif category in _ODD_CATEGORIES or character == "\ufffd":
             odd += 1
-    rare = sum(not _is_common(character) for character in _HAN.findall(characters))
-    return len(characters), controls, odd, len(characters) - len(rest) - rare
+    return len(characters), controls, odd, len(characters) - len(rest) - _count_rare(characters)
+
+
+def _count_rare(characters: str) -> int:
+    """Ideographs that no old national standard has; most of what a wrong font map yields is rare."""
+    ideographs = "".join(_HAN.findall(characters))
+    if _has_all(_COMMON_HAN[0], ideographs):
+        return 0
+    return sum(not _is_common(character) for character in ideographs)
 
 
 _ODD_CATEGORIES = frozenset({"Cn", "Co", "Cs"})
 # U+0002 and U+FFFE: PDFium's marks for a hyphen at the end of a line.
 _SPACE = re.compile("[ \t\r\n\f\x02\ufffe\u00a0\u2000-\u200b\u3000]+")
-_HAN = re.compile("[\u4e00-\u9fff]")
+_HAN = re.compile("[\u4e00-\u9fff]+")
 _READABLE = re.compile(
     "["
     "\x21-\x7e\xa1-\u024f\u1e00-\u1eff"  # ASCII, Latin
@@ -109,11 +116,12 @@ _COMMON_HAN = ("cp932", "gb2312", "euc_kr")
 
 @lru_cache(maxsize=4096)
 def _is_common(character: str) -> bool:
-    """Whether an old national standard has the ideograph; most of what a wrong font map yields is rare."""
-    for encoding in _COMMON_HAN:
-        try:
-            character.encode(encoding)
-        except UnicodeEncodeError:
-            continue
-        return True
-    return False
+    return any(_has_all(encoding, character) for encoding in _COMMON_HAN)
+
+
+def _has_all(encoding: str, characters: str) -> bool:
+    try:
+        characters.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -12,6 +12,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from batchjob.errors import FailureCategory
 from batchjob.extract.detect import Kind, NotReadError
+from batchjob.extract.pdf import MAX_RENDERED
 
 A4_LONG_SIDE = 11.69
 """Inches; the size that is assumed where a file states no plausible resolution."""
@@ -185,16 +186,17 @@ def _failed(category: FailureCategory, message: str) -> dict[str, object]:
 
 
 def prepare(image: Image.Image, dpi: int) -> tuple[Image.Image, int]:
-    """The frame upright, in gray, at about `dpi`; and the resolution it has then."""
+    """The frame upright, in gray, at about `dpi`, of no more pixels than a rendered page; and its resolution then."""
     across, down = resolution(image)
     width, height = image.size
-    factor = min(dpi / across, _MOST_ENLARGED)
+    fitting = math.sqrt(MAX_RENDERED * down / (width * height * across))
+    factor = min(dpi / across, _MOST_ENLARGED, fitting)
     size = (max(round(width * factor), 1), max(round(height * factor * across / down), 1))
     image.draft("L", size)
     gray = to_gray(ImageOps.exif_transpose(image))
     if _is_turned(image):
         size = (size[1], size[0])
-    if abs(factor - 1) > 0.1 or across != down:
+    if abs(factor - 1) > 0.1 or across != down or factor == fitting:
         gray = gray.resize(size, Image.Resampling.BICUBIC if factor > 1 else Image.Resampling.LANCZOS)
         return gray, round(across * factor)
     return gray, round(across)

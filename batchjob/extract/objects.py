@@ -53,7 +53,7 @@ IDENTITY = Matrix(1, 0, 0, 1, 0, 0)
 
 def page_objects(page: pdfium.PdfPage) -> Iterator[tuple[Any, int, Matrix]]:
     """Every object with its type and the matrix of the forms around it; PDFium's raw calls are quicker."""
-    yield from _objects_in(page, c.FPDFPage_CountObjects, c.FPDFPage_GetObject, IDENTITY, 0)
+    yield from _objects_in(page.raw, c.FPDFPage_CountObjects, c.FPDFPage_GetObject, IDENTITY, 0)
 
 
 def _objects_in(

@@ -4,20 +4,28 @@ import math
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as c
 
 from batchjob.errors import FailureCategory
-from batchjob.extract.decide import PageMeasure, count_characters, decide
+from batchjob.extract.decide import FEW_CHARACTERS, PageMeasure, count_characters, decide
 from batchjob.extract.detect import Kind, NotReadError
-from batchjob.extract.objects import INVISIBLE, annotation_types, bounds, page_objects
+from batchjob.extract.loss import lost_content, lost_picture
+from batchjob.extract.objects import INVISIBLE, Matrix, annotation_types, bounds, page_objects
 from batchjob.extract.scan import ImageKeys, own_picture
 from batchjob.extract.text import clean, clean_line
 from batchjob.extract.vertical import in_reading_order
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 MAX_RENDERED = 40_000_000
 """Pixels of a rendered page; larger pages (A1 and up at 200 dpi) are rendered more coarsely."""
+_RENDERED = "rendered"
+_THUMBNAIL = (600, 1200)
+"""Pixels; at the most that a picture may have, it would take as long as reading 15 pages."""
 _DRAWN_ANNOTATIONS = frozenset({c.FPDF_ANNOT_WIDGET, c.FPDF_ANNOT_FREETEXT})
 _OPEN_ERRORS = {
     c.FPDF_ERR_PASSWORD: (
@@ -70,7 +78,7 @@ def read_page(pdf: Pdf, number: int, out: Path, dpi: int) -> dict[str, object]:
     event: dict[str, object] = {"event": "page", "page": number}
     try:
         with closing(_load(pdf, number - 1)) as page:
-            event |= _read(page, pdf.image_keys, number, out, dpi)
+            event |= _read(pdf, page, number, out, dpi)
     except (pdfium.PdfiumError, ValueError) as error:
         reason = str(error).rstrip(".")
         event |= {"text": "", "refused": True, **_failed(f"the page is damaged ({reason})")}
@@ -87,7 +95,7 @@ def _load(pdf: pdfium.PdfDocument, index: int) -> pdfium.PdfPage:
     return page
 
 
-def _read(page: pdfium.PdfPage, keys: ImageKeys, number: int, out: Path, dpi: int) -> dict[str, object]:
+def _read(pdf: Pdf, page: pdfium.PdfPage, number: int, out: Path, dpi: int) -> dict[str, object]:
     with closing(page.get_textpage()) as textpage:
         layer = in_reading_order(textpage, textpage.get_text_range())
     reading = decide(measure(page, layer))
@@ -95,28 +103,19 @@ def _read(page: pdfium.PdfPage, keys: ImageKeys, number: int, out: Path, dpi: in
         "method": _METHODS[reading],
         "text": clean(layer) if reading.layer else "",
     }
+    lost = None
     if reading.ocr:
         if reading.layer:
             _hide_text(page)
-        picture = _picture(page, keys, number, out, dpi)
-        if picture is not None:
-            event |= picture
-        elif reading.layer:
-            event |= {**_undrawn_picture(page), "method": "text"}
-        else:
-            event |= {"method": "blank", **_undrawn_picture(page)}
+        picture = _picture(page, pdf.image_keys, number, out, dpi)
+        event |= picture or {"method": "text" if reading.layer else "blank"}
+        if picture is None or picture["note"].startswith(_RENDERED):
+            lost = lost_picture(page)
+    if event["method"] == "blank":
+        lost = lost or lost_content(pdf, page, number - 1)
+    if lost:
+        event |= _failed(lost) | ({} if event["method"] == "blank" else {"method": event["method"]})
     return event
-
-
-def _undrawn_picture(page: pdfium.PdfPage) -> dict[str, object]:
-    """What to say of a page that shows nothing because PDFium cannot decode a picture and leaves it out."""
-    for raw, kind, _ in page_objects(page):
-        if kind == c.FPDF_PAGEOBJ_IMAGE:
-            bitmap = c.FPDFImageObj_GetBitmap(raw)
-            if not bitmap:
-                return _failed("a picture on the page is damaged and cannot be drawn")
-            c.FPDFBitmap_Destroy(bitmap)
-    return {}
 
 
 def _failed(message: str) -> dict[str, object]:
@@ -127,23 +126,31 @@ _METHODS = {(True, False): "text", (False, True): "ocr", (True, True): "text+ocr
 
 
 def measure(page: pdfium.PdfPage, layer: str) -> PageMeasure:
+    """What decides how the page is read. Text is not looked at for invisibility where that decides nothing."""
     characters, controls, odd, readable = count_characters(layer)
-    left, bottom, right, top = page.get_bbox()
-    page_area = max((right - left) * (top - bottom), 1e-6)
-    text_objects = invisible = paths = 0
-    pictures = 0.0
+    texts, images, paths = [], [], 0
     for raw, kind, matrix in page_objects(page):
         if kind == c.FPDF_PAGEOBJ_TEXT:
-            text_objects += 1
-            invisible += c.FPDFTextObj_GetTextRenderMode(raw) == INVISIBLE
+            texts.append(raw)
         elif kind == c.FPDF_PAGEOBJ_PATH:
             paths += 1
         elif kind == c.FPDF_PAGEOBJ_IMAGE:
-            l, b, r, t = bounds(raw, matrix)  # noqa: E741 - as PDF names them
-            pictures += max(min(r, right) - max(l, left), 0) * max(min(t, top) - max(b, bottom), 0)
-    return PageMeasure(
-        characters, controls, odd, readable, text_objects, invisible, min(pictures / page_area, 1.0), paths
-    )
+            images.append((raw, matrix))
+    pictures = _share_of(page, images) if images else 0.0
+    asked = texts if images or characters < FEW_CHARACTERS else []
+    invisible = sum(c.FPDFTextObj_GetTextRenderMode(raw) == INVISIBLE for raw in asked)
+    return PageMeasure(characters, controls, odd, readable, len(texts), invisible, pictures, paths)
+
+
+def _share_of(page: pdfium.PdfPage, images: list[tuple[Any, Matrix]]) -> float:
+    """The share of the page under images, at most 1."""
+    left, bottom, right, top = page.get_bbox()
+    covered = 0.0
+    for raw, matrix in images:
+        l, b, r, t = bounds(raw, matrix)  # noqa: E741 - as PDF names them
+        covered += max(min(r, right) - max(l, left), 0) * max(min(t, top) - max(b, bottom), 0)
+    share: float = covered / max((right - left) * (top - bottom), 1e-6)
+    return min(share, 1.0)
 
 
 def _hide_text(page: pdfium.PdfPage) -> None:
@@ -153,15 +160,17 @@ def _hide_text(page: pdfium.PdfPage) -> None:
             c.FPDFTextObj_SetTextRenderMode(raw, INVISIBLE)
 
 
+def rendering_scale(size: tuple[float, float], dpi: int) -> float:
+    """Pixels a point at which a page of that size (points) is drawn, lower than `dpi` says where it is huge."""
+    return min(dpi / 72, math.sqrt(MAX_RENDERED / max(size[0] * size[1], 1)))
+
+
 def _picture(
     page: pdfium.PdfPage, keys: ImageKeys, number: int, out: Path, dpi: int
-) -> dict[str, object] | None:
-    """Writes the page's picture for OCR and says what it is; None, and nothing written, where all is one shade.
-
-    Its resolution is lower than `dpi` where the page is huge.
-    """
+) -> dict[str, Any] | None:
+    """Writes the page's picture for OCR and says what it is; None, and nothing written, where all is one shade."""
     width, height = page.get_size()
-    scale = min(dpi / 72, math.sqrt(MAX_RENDERED / max(width * height, 1)))
+    scale = rendering_scale((width, height), dpi)
     name = f"page-{number:06d}.pgm"
     own = own_picture(page, keys, (math.ceil(width * scale), math.ceil(height * scale)))
     resolution = max(round(scale * 72), 1)
@@ -174,7 +183,7 @@ def _picture(
     return {
         "image": name,
         "dpi": resolution,
-        "note": f"{'rendered' if own is None else 'own image'} at {resolution} dpi",
+        "note": f"{_RENDERED if own is None else 'own image'} at {resolution} dpi",
     }
 
 
@@ -196,14 +205,23 @@ def _render_gray(page: pdfium.PdfPage, path: Path, scale: float) -> bool:
 
 def thumbnail(pdf: pdfium.PdfDocument) -> bytes | None:
     """A small picture of the first page, rendered at its size; None where the page is damaged."""
-    from batchjob.enrich.thumbnail import MAX_HEIGHT, MAX_WIDTH, encode
+    from batchjob.enrich.thumbnail import encode
 
     try:
         with closing(_load(pdf, 0)) as page:
             width, height = page.get_size()
-            scale = min(MAX_WIDTH / max(width, 1), MAX_HEIGHT / max(height, 1))
+            scale = min(_THUMBNAIL[0] / max(width, 1), _THUMBNAIL[1] / max(height, 1))
             # Pillow takes these bytes as they are, without a copy.
             with closing(page.render(scale=scale, rev_byteorder=True, prefer_bgrx=True)) as bitmap:
-                return encode(bitmap.to_pil())
+                return encode(_without_needless_colour(bitmap.to_pil()))
     except (pdfium.PdfiumError, ValueError):
         return None
+
+
+def _without_needless_colour(image: "Image.Image") -> "Image.Image":
+    """In gray where all of it is gray, which is encoded in three quarters of the time."""
+    from PIL import ImageChops
+
+    red, green, blue = image.split()[:3]
+    is_gray = not any(ImageChops.difference(green, other).getbbox() for other in (red, blue))
+    return green if is_gray else image

@@ -1,30 +1,41 @@
-"""The second reader: a child that reads by poppler's programs what PDFium refuses; started by process/pagework.py.
+"""The second reader: a child that reads by poppler's programs what PDFium refuses; started by process/parsing.py.
 
-Takes the arguments of extract/child.py and sends the same events. Poppler is called directly: pdf2image would
-bring the page into memory only to have it written again. Pages whose text layer is short are read by OCR, since
-poppler's programs do not tell how much of a page is picture.
+Takes the arguments and requests of extract/child.py and sends the same events. Poppler is called directly:
+pdf2image would bring the page into memory only to have it written again. Pages whose text layer is short are read
+by OCR, since poppler's programs do not tell how much of a page is picture.
 """
 
-import math
+import json
 import re
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batchjob import sandbox
 from batchjob.errors import FailureCategory
+from batchjob.extract.child import DONE, bounded
 from batchjob.extract.decide import STAMP_CHARACTERS, PageMeasure, count_characters, decide
 from batchjob.extract.detect import Kind
-from batchjob.extract.pdf import MAX_RENDERED
+from batchjob.extract.pdf import rendering_scale
 from batchjob.extract.text import clean, clean_line
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 READER = "poppler"
 _INFO = re.compile(r"^(Pages|Title|Author): +(.*)$", re.MULTILINE)
 _SIZE = re.compile(r"^Page +(\d+) size: +([\d.]+) x ([\d.]+) pts", re.MULTILINE)
-_THUMBNAIL_DPI = 96
+_THUMBNAIL_DPI = 72
 Event = dict[str, object]
+
+
+class KilledError(Exception):
+    """A program was killed by a signal, which says nothing certain of the file."""
 
 
 def events(arguments: dict[str, Any]) -> Iterator[Event]:
@@ -58,11 +69,14 @@ def events(arguments: dict[str, Any]) -> Iterator[Event]:
 def _about(path: Path, first: int, last: int) -> str:
     """What pdfinfo says of the document and of the sizes of those pages; empty where it cannot open it."""
     answer = _output_of("pdfinfo", "-enc", "UTF-8", "-f", str(first), "-l", str(last), str(path))
-    return answer or ""
+    return (answer or b"").decode(errors="replace")
 
 
-def _output_of(program: str, *options: str) -> str | None:
-    """What a program prints, or None where it fails."""
+def _output_of(program: str, *options: str) -> bytes | None:
+    """What a program prints, or None where it fails. Raises KilledError.
+
+    All comes through pipes: on a full disk these programs end as if all were well.
+    """
     found = subprocess.run(
         [program, *options],
         stdin=subprocess.DEVNULL,
@@ -70,13 +84,15 @@ def _output_of(program: str, *options: str) -> str | None:
         stderr=subprocess.DEVNULL,
         check=False,
     )
-    return found.stdout.decode(errors="replace") if found.returncode == 0 else None
+    if found.returncode < 0:
+        raise KilledError(f"{program} was killed by {signal.Signals(-found.returncode).name}")
+    return found.stdout if found.returncode == 0 else None
 
 
 def _page(path: Path, number: int, size: tuple[float, float] | None, out: Path, dpi: int) -> Event:
     started = time.monotonic()
     event: Event = {"event": "page", "page": number, "reader": READER, "text": ""}
-    layer = _layer(path, number, out) if size else None
+    layer = _layer(path, number) if size else None
     if size is None or layer is None:
         message = "the page is damaged (neither PDFium nor poppler reads it)"
         event |= {"method": "failed", "error": {"category": FailureCategory.CORRUPT, "message": message}}
@@ -87,15 +103,10 @@ def _page(path: Path, number: int, size: tuple[float, float] | None, out: Path, 
     return event | {"seconds": round(time.monotonic() - started, 4)}
 
 
-def _layer(path: Path, number: int, out: Path) -> str | None:
-    target = out / f"page-{number:06d}.txt"
+def _layer(path: Path, number: int) -> str | None:
     page = ("-f", str(number), "-l", str(number))
-    try:
-        if _output_of("pdftotext", "-q", "-enc", "UTF-8", *page, str(path), str(target)) is None:
-            return None
-        return target.read_text(encoding="utf-8", errors="replace")
-    finally:
-        target.unlink(missing_ok=True)
+    layer = _output_of("pdftotext", "-q", "-enc", "UTF-8", *page, str(path), "-")
+    return None if layer is None else layer.decode(errors="replace")
 
 
 def _is_enough(layer: str) -> bool:
@@ -105,53 +116,49 @@ def _is_enough(layer: str) -> bool:
 
 
 def _for_ocr(path: Path, number: int, size: tuple[float, float], out: Path, dpi: int) -> Event:
-    from PIL import Image
-
     from batchjob.extract.image import ocr_work
 
     resolution = _resolution(size, dpi)
-    picture = _render(path, number, resolution, out, "-gray")
+    picture = _render(path, number, resolution, "-gray")
     if picture is None:
         message = "the page is damaged (neither PDFium nor poppler draws it)"
         return {"method": "failed", "error": {"category": FailureCategory.CORRUPT, "message": message}}
-    with Image.open(picture) as image:
-        work = ocr_work(image.convert("L"), number, out, resolution)
-    picture.unlink()
+    work = ocr_work(picture.convert("L"), number, out, resolution)
     return {"method": "ocr", "note": f"rendered at {resolution} dpi"} | work
 
 
 def _resolution(size: tuple[float, float], dpi: int) -> int:
-    """Lower than `dpi` where the page is huge."""
-    inches = max(size[0] * size[1] / 72**2, 1e-6)
-    return max(int(min(dpi, math.sqrt(MAX_RENDERED / inches))), 1)
+    return max(int(rendering_scale(size, dpi) * 72), 1)
 
 
-def _render(path: Path, number: int, dpi: int, out: Path, *options: str) -> Path | None:
-    """A picture of the page in a file of its own; None where poppler makes none."""
-    target = out / f"poppler-{number:06d}"
+def _render(path: Path, number: int, dpi: int, *options: str) -> "Image.Image | None":
+    """A picture of the page; None where poppler makes none."""
+    from PIL import Image
+
     page = ("-f", str(number), "-l", str(number), "-singlefile", "-cropbox", "-r", str(dpi))
-    drawn = _output_of("pdftoppm", "-q", *page, *options, str(path), str(target))
-    made = target.with_suffix(".pgm" if "-gray" in options else ".ppm")
-    return made if drawn is not None and made.exists() else None
+    drawn = _output_of("pdftoppm", "-q", *page, *options, str(path))
+    return Image.open(BytesIO(drawn), formats=("PPM",)) if drawn else None
 
 
 def _thumbnail(path: Path, size: tuple[float, float] | None, out: Path) -> Event:
-    from PIL import Image
-
     from batchjob.enrich.thumbnail import encode
 
-    picture = _render(path, 1, _resolution(size, _THUMBNAIL_DPI), out) if size else None
+    picture = _render(path, 1, _resolution(size, _THUMBNAIL_DPI)) if size else None
     if picture is None:
         return {"event": "thumbnail", "file": None}
-    with Image.open(picture) as image:
-        (out / "thumbnail.jpg").write_bytes(encode(image))
-    picture.unlink()
+    (out / "thumbnail.jpg").write_bytes(encode(picture))
     return {"event": "thumbnail", "file": "thumbnail.jpg"}
 
 
 def main() -> None:
-    for event in events(sandbox.enter(starts_programs=True)):
-        sandbox.emit(event)
+    arguments = sandbox.enter(starts_programs=True)
+    try:
+        for line in sys.stdin.buffer:
+            for event in events(arguments | json.loads(line)):
+                sandbox.emit(bounded(event, arguments["characters"]))
+            sandbox.emit(DONE)
+    except KilledError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

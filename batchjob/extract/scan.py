@@ -17,16 +17,22 @@ from batchjob.extract.objects import INVISIBLE, Matrix, annotation_types, matrix
 if TYPE_CHECKING:
     from PIL import Image
 
-MAX_PIXELS = 100_000_000
-"""Larger images are left to the renderer, which does not hold them whole in colour."""
+MAX_JPEG = 100_000_000
+MAX_PIXELS = 25_000_000
+"""Larger images are left to the renderer. A JPEG takes less memory here than there at any size, since it is read
+smaller at once; others are held whole, in colour 5 bytes a pixel, and cost more than a rendering from here on."""
 _UNDRAWN_ANNOTATIONS = frozenset({c.FPDF_ANNOT_LINK, c.FPDF_ANNOT_POPUP})
 _MUCH_SMALLER = 1.4
 """From this reduction on, averaging areas reads as well as any filter and costs a third."""
 _SKEW = 1.0
 """Pixels by which a level image may slant over its whole length."""
 _CHUNK = 8 * 1024 * 1024
-_MASK, _DECODE = b"Mask", b"/Decode"
-_KEYS = {_MASK: re.compile(rb"/S?Mask(?!\s*/None)"), _DECODE: re.compile(rb"/Decode(?!Parms)")}
+_MASK, _DECODE, _LAYER = b"Mask", b"/Decode", b"/OC"
+_KEYS = {
+    _MASK: re.compile(rb"/S?Mask(?!\s*/None)"),
+    _DECODE: re.compile(rb"/Decode(?!Parms)"),
+    _LAYER: re.compile(rb"/OC\s*(?:<<|\d+\s+\d+\s+R\b)"),  # long enough not to turn up in packed data
+}
 _LONGEST_KEY = 64
 _FORMATS = {
     c.FPDFBitmap_Gray: ("L", "L"),
@@ -95,6 +101,11 @@ class ImageKeys:
     def decodes(self) -> bool:
         return _DECODE in self._found
 
+    @property
+    def layers(self) -> bool:
+        """Whether an image or a form belongs to optional content, which may be hidden."""
+        return _LAYER in self._found
+
     @cached_property
     def _found(self) -> set[bytes]:
         found = set()
@@ -112,12 +123,14 @@ def own_picture(page: pdfium.PdfPage, keys: ImageKeys, size: tuple[int, int]) ->
 
     None where the page has no such image, or where a rendering could show anything else.
     """
-    width, height = size
-    placed = _only_image(page, _page_to_canvas(page, width, height))
-    if placed is None or not placed.is_level or keys.masks:
-        return None
-    picture = (None if keys.decodes else _from_jpeg(placed, page)) or _from_pdfium(placed.image)
-    return None if picture is None else _on_canvas(picture, placed, size)
+    try:
+        placed = _only_image(page, _page_to_canvas(page, *size))
+        if placed is None or not placed.is_level or keys.masks or keys.layers:
+            return None
+        picture = (None if keys.decodes else _from_jpeg(placed, page)) or _from_pdfium(placed.image)
+        return None if picture is None else _on_canvas(picture, placed, size)
+    except ArithmeticError:
+        return None  # folded flat, or beyond all bounds
 
 
 def _page_to_canvas(page: pdfium.PdfPage, width: int, height: int) -> Matrix:
@@ -135,7 +148,7 @@ def _only_image(page: pdfium.PdfPage, to_canvas: Matrix) -> _Placed | None:
     for raw, kind, matrix in page_objects(page):
         if kind == c.FPDF_PAGEOBJ_TEXT and c.FPDFTextObj_GetTextRenderMode(raw) == INVISIBLE:
             continue
-        if not _is_plain(raw):
+        if not _is_plain(raw) or _is_in_layer(raw):
             return None
         if kind == c.FPDF_PAGEOBJ_FORM:
             continue
@@ -152,14 +165,26 @@ def _is_plain(raw: Any) -> bool:
     ) <= 0 and not c.FPDFPageObj_HasTransparency(raw)
 
 
+def _is_in_layer(raw: Any) -> bool:
+    """Whether it is marked as optional content (ISO 32000-1, 8.11.3.2)."""
+    return any(_mark(raw, index) == "OC" for index in range(c.FPDFPageObj_CountMarks(raw)))
+
+
+def _mark(raw: Any, index: int) -> str:
+    name, length = (c.FPDF_WCHAR * _LONGEST_KEY)(), ctypes.c_ulong()
+    mark = c.FPDFPageObj_GetMark(raw, index)
+    c.FPDFPageObjMark_GetName(mark, name, ctypes.sizeof(name), length)
+    return bytes(name)[: length.value].decode("utf-16-le", errors="replace").rstrip("\0")
+
+
 def _is_readable(raw: Any, page: pdfium.PdfPage) -> bool:
     """Of a bearable size, and with a colour space of its own: stencils have none."""
-    width, height = _pixel_size(raw)
-    about = _about(raw, page) if 0 < width * height <= MAX_PIXELS else None
+    width, height = pixel_size(raw)
+    about = _about(raw, page) if 0 < width * height <= MAX_JPEG else None
     return about is not None and about.colorspace != c.FPDF_COLORSPACE_UNKNOWN
 
 
-def _pixel_size(raw: Any) -> tuple[int, int]:
+def pixel_size(raw: Any) -> tuple[int, int]:
     width, height = ctypes.c_uint(), ctypes.c_uint()
     c.FPDFImageObj_GetImagePixelSize(raw, width, height)
     return width.value, height.value
@@ -178,14 +203,14 @@ def _from_jpeg(placed: _Placed, page: pdfium.PdfPage) -> "Image.Image | None":
 
     raw = placed.image
     about = _about(raw, page)
-    if _filters(raw) != [b"DCTDecode"] or about is None or about.colorspace not in _PLAIN_COLOURS:
+    if filters(raw) != [b"DCTDecode"] or about is None or about.colorspace not in _PLAIN_COLOURS:
         return None
     size = c.FPDFImageObj_GetImageDataRaw(raw, None, 0)
     data = ctypes.create_string_buffer(size)
     c.FPDFImageObj_GetImageDataRaw(raw, data, size)
     try:
         with Image.open(BytesIO(data.raw), formats=("JPEG",)) as image:
-            if image.size != _pixel_size(raw) or _BITS.get(image.mode) != about.bits_per_pixel:
+            if image.size != pixel_size(raw) or _BITS.get(image.mode) != about.bits_per_pixel:
                 return None
             image.draft("L", placed.size)
             image.load()
@@ -194,7 +219,7 @@ def _from_jpeg(placed: _Placed, page: pdfium.PdfPage) -> "Image.Image | None":
         return None  # PDFium may make more of it
 
 
-def _filters(raw: Any) -> list[bytes]:
+def filters(raw: Any) -> list[bytes]:
     names = []
     for index in range(c.FPDFImageObj_GetImageFilterCount(raw)):
         name = ctypes.create_string_buffer(_LONGEST_KEY)
@@ -209,6 +234,8 @@ def _from_pdfium(raw: Any) -> "Image.Image | None":
 
     from batchjob.extract.image import to_gray
 
+    if math.prod(pixel_size(raw)) > MAX_PIXELS:
+        return None
     handle = c.FPDFImageObj_GetBitmap(raw)
     if not handle:
         return None
@@ -217,11 +244,17 @@ def _from_pdfium(raw: Any) -> "Image.Image | None":
         if mode is None:
             return None
         size = c.FPDFBitmap_GetWidth(handle), c.FPDFBitmap_GetHeight(handle)
-        stride = c.FPDFBitmap_GetStride(handle)
-        data = ctypes.string_at(c.FPDFBitmap_GetBuffer(handle), stride * size[1])
-        return to_gray(Image.frombuffer(mode, size, data, "raw", order, stride, 1))
+        stride, data = c.FPDFBitmap_GetStride(handle), bytes_of(handle)
+        # A copy: what Pillow takes over as it is ends with the bitmap.
+        return to_gray(Image.frombytes(mode, size, data, "raw", order, stride, 1))
     finally:
         c.FPDFBitmap_Destroy(handle)
+
+
+def bytes_of(bitmap: Any) -> memoryview:
+    """The rows of a PDFium bitmap, only as long as it lives."""
+    length = c.FPDFBitmap_GetStride(bitmap) * c.FPDFBitmap_GetHeight(bitmap)
+    return memoryview((ctypes.c_ubyte * length).from_address(c.FPDFBitmap_GetBuffer(bitmap))).cast("B")
 
 
 def _on_canvas(picture: "Image.Image", placed: _Placed, size: tuple[int, int]) -> "Image.Image | None":

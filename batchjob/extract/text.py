@@ -2,15 +2,17 @@
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
-from functools import cache
-from itertools import pairwise
+from functools import cache, lru_cache
+from itertools import pairwise, takewhile
+from operator import not_
 
 # PDFium's marks for a hyphen at the end of a line: the word goes on.
 _HYPHEN = re.compile("[\x02\ufffe](?:\r\n|[\r\n])?")
 _LINE_BREAK = re.compile("\r\n|[\r\f\v\x1c-\x1e\x85\u2028\u2029]")
 _UNWANTED = re.compile("[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\uffff]")
-_BLANKS = re.compile("[\t \u00a0]+")
+_WIDE_GAP = re.compile("   +")
 _EMPTY_LINES = re.compile("\n{3,}")
 
 
@@ -20,16 +22,23 @@ def clean(text: str, *, ocr: bool = False) -> str:
     Two spaces stand for any wider gap, as between cells; from OCR, single spaces between Japanese characters
     are noise and go. Nothing else but spaces and line breaks is lost, and cleaning again changes nothing.
     """
-    text = _LINE_BREAK.sub("\n", _HYPHEN.sub("", text))
+    text = _LINE_BREAK.sub("\n", _HYPHEN.sub("", text).replace("\r\n", "\n"))
     text = _UNWANTED.sub("", text)
-    while (cleaned := _clean_once(text, ocr)) != text:
-        text = cleaned
-    return text
+    while True:
+        before, (text, was_joined) = text, _clean_once(text, ocr)
+        if text == before or not (was_joined or ocr):  # only these leave anything to a second pass
+            return text
 
 
 def clean_line(text: str) -> str | None:
     """A title or a name: one line, None where nothing is left."""
     return " ".join(clean(text).split()) or None
+
+
+def says_the_same(one: str, other: str) -> bool:
+    """Whether two texts are those of one page, whatever read them: of the same letters and digits, nearly all."""
+    a, b = Counter(_compact(one)), Counter(_compact(other))
+    return bool(a) and (a & b).total() >= _SAME * max(a.total(), b.total())
 
 
 def merge_ocr(layer: str, lines: Iterable[tuple[str, float]]) -> str:
@@ -39,6 +48,7 @@ def merge_ocr(layer: str, lines: Iterable[tuple[str, float]]) -> str:
     return clean("\n".join([layer, "", *added])) if added else layer
 
 
+_SAME = 0.998
 _SURE = 60.0
 """Confidence below which a line read in a picture is taken to be no text."""
 _SHORTEST_ADDED = 2
@@ -53,14 +63,15 @@ def _compact(text: str) -> str:
     return "".join(character for character in unicodedata.normalize("NFKC", text) if character.isalnum())
 
 
-def _clean_once(text: str, ocr: bool) -> str:
-    lines = [_clean_blanks(line, ocr) for line in unicodedata.normalize("NFC", text).split("\n")]
-    return _EMPTY_LINES.sub("\n\n", "\n".join(_join_paragraphs(lines))).strip("\n")
-
-
-def _clean_blanks(line: str, ocr: bool) -> str:
-    line = _BLANKS.sub(lambda run: " " if len(run[0]) == 1 else "  ", line).strip(" ").rstrip()
-    return _ocr_space().sub("", line) if ocr else line
+def _clean_once(text: str, ocr: bool) -> tuple[str, bool]:
+    """The text, and whether lines were joined."""
+    text = unicodedata.normalize("NFC", text).replace("\t", " ").replace("\u00a0", " ")
+    text = _WIDE_GAP.sub("  ", text)
+    if ocr:
+        text = _ocr_space().sub("", text)
+    lines = [line.strip(" ").rstrip() for line in text.split("\n")]
+    joined = _join_paragraphs(lines)
+    return _EMPTY_LINES.sub("\n\n", "\n".join(joined)).strip("\n"), joined is not lines
 
 
 @cache
@@ -104,7 +115,7 @@ _OPENING = "「『（〈《【"
 _GOES_ON_IN_LATIN = re.compile("[A-Za-z0-9]")
 _ENDS_ADDRESS = re.compile("(?:御中|様|殿|各位)\\Z")
 _ENDS_ON_PARTICLE = re.compile("[ぁ-ゖ、，]\\Z")
-_WIDE = re.compile("[^\x00-\u2e7f]")
+_WIDE = re.compile("[^\x00-\u2e7f]+")
 _GAP = re.compile("  |\u3000")
 _ITEM = re.compile(
     "[・●○■□◆◇▪▶►※•‣①-⑳㈠-㉟]"
@@ -115,31 +126,35 @@ _ITEM = re.compile(
 
 def _join_paragraphs(lines: list[str]) -> list[str]:
     """The lines, with joined paragraphs set apart by empty lines so that they are not joined any further."""
+    goes_on = [
+        _runs_on(line, following) and _is_filled(lines, index)
+        for index, (line, following) in enumerate(pairwise(lines))
+    ]
+    if not any(goes_on):
+        return lines
     joined: list[str] = []
-    index = 0
-    filled = _filled(lines)
-    while index < len(lines):
-        paragraph = lines[index]
-        start = index
-        while index + 1 < len(lines) and filled[index] and _runs_on(lines[index], lines[index + 1]):
-            index += 1
-            paragraph += lines[index]
-        joined += [paragraph] if start == index else ["", paragraph, ""]
-        index += 1
+    start = 0
+    for end, ends_here in enumerate([*map(not_, goes_on), True], 1):
+        if ends_here:
+            paragraph = "".join(lines[start:end])
+            joined += [paragraph] if end - start == 1 else ["", paragraph, ""]
+            start = end
     return joined
 
 
-def _filled(lines: list[str]) -> list[bool]:
-    widths = [len(line) + len(_WIDE.findall(line)) for line in lines]
-    block = [0]
-    for above, below in pairwise(lines):
-        block.append(block[-1] + (not above or not below))
-    filled = []
-    for index, width in enumerate(widths):
-        nearby = range(max(index - _NEARBY, 0), min(index + _NEARBY + 1, len(lines)))
-        widest = max(widths[other] for other in nearby if block[other] == block[index])
-        filled.append(width >= _NARROWEST and width >= _FULL * widest)
-    return filled
+def _is_filled(lines: list[str], index: int) -> bool:
+    """Whether a line is nearly as wide as the widest one nearby that no empty line parts it from."""
+    width = widest = _width(lines[index])
+    if width < _NARROWEST:
+        return False
+    for nearby in (lines[max(index - _NEARBY, 0) : index][::-1], lines[index + 1 : index + _NEARBY + 1]):
+        for line in takewhile(bool, nearby):
+            widest = max(widest, _width(line))
+    return width >= _FULL * widest
+
+
+def _width(line: str) -> int:
+    return len(line) if line.isascii() else len(line) + sum(map(len, _WIDE.findall(line)))
 
 
 def _runs_on(line: str, following: str) -> bool:
@@ -157,6 +172,7 @@ def _runs_on(line: str, following: str) -> bool:
     return _is_letter(following[0]) or following[0] in _OPENING
 
 
+@lru_cache(maxsize=8192)
 def _is_letter(character: str) -> bool:
     return any(low <= ord(character) <= high for low, high in _LETTERS)
 

@@ -12,6 +12,10 @@ _TALL = 2.5
 """Times its width that a piece of text must be high to be a column of three characters or more."""
 _VERTICAL_SHARE = 0.5
 _MOST_PIECES = 5000
+_SAMPLES = 32
+"""Pairs of neighbouring characters that are looked at first, which is a quarter of the work."""
+_FEW_GO_DOWN = 1 / 8
+"""Share of them below which a page is not looked at any closer: columns over half of it yield far more."""
 
 
 class _Piece(NamedTuple):
@@ -34,7 +38,7 @@ def in_reading_order(textpage: pdfium.PdfTextPage, layer: str) -> str:
 
     Columns that stand one above the other form tiers, which are read from the top.
     """
-    if not _JAPANESE.search(layer):
+    if not _JAPANESE.search(layer) or not _may_be_vertical(textpage):
         return layer
     pieces = _pieces(textpage)
     columns = sum(piece.area for piece in pieces if piece.is_column)
@@ -45,6 +49,20 @@ def in_reading_order(textpage: pdfium.PdfTextPage, layer: str) -> str:
         textpage.get_text_bounded(piece.left, piece.bottom, piece.right, piece.top) for piece in ordered
     )
     return text if _characters(text) == _characters(layer) else layer
+
+
+def _may_be_vertical(textpage: pdfium.PdfTextPage) -> bool:
+    """Whether in many places a character stands below the one before it."""
+    x0, y0, x1, y1 = (ctypes.c_double() for _ in range(4))
+    handle = textpage.raw
+    last = c.FPDFText_CountChars(handle) - 1
+    places = range(0, last, max(last // _SAMPLES, 1))
+    go_down = 0
+    for index in places:
+        c.FPDFText_GetCharOrigin(handle, index, x0, y0)
+        c.FPDFText_GetCharOrigin(handle, index + 1, x1, y1)
+        go_down += abs(y1.value - y0.value) > abs(x1.value - x0.value)
+    return go_down >= _FEW_GO_DOWN * len(places)
 
 
 def _pieces(textpage: pdfium.PdfTextPage) -> list[_Piece]:

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from batchjob.local.retry import JobEnd, RetryStrategy
@@ -37,6 +37,7 @@ class Job:
     arguments: Sequence[str]
     environment: Mapping[str, str]
     array_size: int = 1
+    id: str = field(default_factory=lambda: f"local-{secrets.token_hex(8)}")
 
 
 def _job_end(code: int) -> JobEnd:
@@ -59,11 +60,8 @@ class LocalJobs:
 
     def run(self, job: Job, strategy: RetryStrategy) -> list[JobEnd]:
         """Each child's last end, in array order. What jobs print is not read: they leave receipts."""
-        job_id = f"local-{secrets.token_hex(8)}"
         with ThreadPoolExecutor(min(self._parallel, job.array_size), thread_name_prefix="job") as pool:
-            futures = [
-                pool.submit(self._attempts, job, strategy, job_id, index) for index in range(job.array_size)
-            ]
+            futures = [pool.submit(self._attempts, job, strategy, index) for index in range(job.array_size)]
             try:
                 wait(futures, return_when=FIRST_EXCEPTION)
                 return [future.result() for future in futures]
@@ -72,10 +70,10 @@ class LocalJobs:
                 self.stop()
                 raise
 
-    def _attempts(self, job: Job, strategy: RetryStrategy, job_id: str, index: int) -> JobEnd:
+    def _attempts(self, job: Job, strategy: RetryStrategy, index: int) -> JobEnd:
         attempt = 1
         while True:
-            end = self._attempt(job, job_id, index, attempt)
+            end = self._attempt(job, index, attempt)
             again = not self._stopping.is_set() and strategy.retries(end, attempt)
             name = job.name if job.array_size == 1 else f"{job.name}:{index}"
             if not self._stopping.is_set():
@@ -85,9 +83,9 @@ class LocalJobs:
             attempt += 1
             self._stopping.wait(PAUSE_SECONDS)
 
-    def _attempt(self, job: Job, job_id: str, index: int, attempt: int) -> JobEnd:
+    def _attempt(self, job: Job, index: int, attempt: int) -> JobEnd:
         batch = {
-            "AWS_BATCH_JOB_ID": job_id if job.array_size == 1 else f"{job_id}:{index}",
+            "AWS_BATCH_JOB_ID": job.id if job.array_size == 1 else f"{job.id}:{index}",
             "AWS_BATCH_JOB_ATTEMPT": str(attempt),
             "AWS_BATCH_JQ_NAME": "local",
             "AWS_BATCH_CE_NAME": "local",

@@ -33,7 +33,7 @@ def run_pipeline(local: LocalRun, jobs: LocalJobs) -> None:
         read_strategy("process"),
     )
     _check("process", ends)
-    ends = jobs.run(Job("reduce", ["reduce", run_id], local.environment), read_strategy("process"))
+    ends = jobs.run(Job("reduce", ["reduce", run_id], local.environment), read_strategy("reduce"))
     _check("reduce", ends)
 
 

@@ -13,11 +13,15 @@ class OcrLine(NamedTuple):
 
 
 class OcrPage(NamedTuple):
-    """A recognised page; `text` has empty lines between blocks, `confidence` is 0–100."""
+    """A recognised page; `text` has empty lines between blocks, `confidence` is 0–100.
+
+    `left_out`: how many lines were not read since the page has too many.
+    """
 
     text: str
     confidence: float
     lines: tuple[OcrLine, ...] = ()
+    left_out: int = 0
 
 
 class OcrError(Exception):

@@ -42,26 +42,28 @@ class PaddleEngine:
         try:
             with Image.open(image, formats=("PPM",)) as opened:
                 gray = np.asarray(even(opened.convert("L")))
-            boxes, readings = self._read(gray, dpi)
+            found, readings = self._read(gray, dpi)
         except (OSError, ValueError, RuntimeError, cv2.error) as error:
             raise OcrError(f"the paddle engine failed: {' '.join(str(error).split())[:300]}") from None
-        return page_of(list(zip(boxes, readings, strict=True)), tilt(boxes))
+        page = page_of(list(zip(found.boxes, readings, strict=True)), tilt(found.boxes))
+        return page._replace(left_out=found.left_out)
 
-    def _read(self, page: ppocr.Gray, dpi: int) -> tuple[list[ppocr.Corners], list[ppocr.Reading]]:
-        boxes = ppocr.find_lines(self._detection, page, dpi)
+    def _read(self, page: ppocr.Gray, dpi: int) -> tuple[ppocr.Found, list[ppocr.Reading]]:
+        found = ppocr.find_lines(self._detection, page, dpi)
+        boxes = found.boxes
         reader = ppocr.Reader(self._recognition)
         longest = sorted(range(len(boxes)), key=lambda index: -max(ppocr.size_of(boxes[index])))[:_PROBES]
         probes = {index: _read_line(reader, page, boxes[index]) for index in longest}
         turns = self._quarter_turns(page, [boxes[index] for index in longest], list(probes.values()))
         if turns:
             page = np.ascontiguousarray(np.rot90(page, turns))
-            boxes, probes = ppocr.find_lines(self._detection, page, dpi), {}
+            found, probes = ppocr.find_lines(self._detection, page, dpi), {}
             reader = ppocr.Reader(self._recognition)
         readings = [
             probes[index] if index in probes else _read_line(reader, page, box)
-            for index, box in enumerate(boxes)
+            for index, box in enumerate(found.boxes)
         ]
-        return boxes, readings
+        return found, readings
 
     def _quarter_turns(
         self, page: ppocr.Gray, boxes: list[ppocr.Corners], readings: list[ppocr.Reading]

@@ -31,7 +31,7 @@ _INK, _SURE = 0.3, 0.5
 """Probability from which a pixel is text, and mean probability from which a box is a line."""
 _UNCLIP = 1.6
 _SMALLEST = 3.0
-_MOST_LINES = 1000
+MOST_LINES = 1000
 _TALL = 1.5
 
 _HEIGHT = 48
@@ -53,13 +53,20 @@ _UNSURE = 0.85
 """Below it a line is read once more at full width."""
 
 
+class Found(NamedTuple):
+    """Boxes around lines of text, in pixels of the page, and how many smaller ones there were too many."""
+
+    boxes: list[Corners]
+    left_out: int = 0
+
+
 class Reading(NamedTuple):
     text: str
     score: float
 
 
-def find_lines(network: Network, page: Gray, dpi: int) -> list[Corners]:
-    """Boxes around lines of text, in pixels of the page; at most 1,000."""
+def find_lines(network: Network, page: Gray, dpi: int) -> Found:
+    """The lines of a page; of more than MOST_LINES the largest."""
     height, width = page.shape
     fitting = min(_LONGEST / max(height, width), sqrt(_MOST_PIXELS / (height * width)))
     scale = min(DETECTION_DPI / dpi, fitting, 1.0)
@@ -72,8 +79,17 @@ def find_lines(network: Network, page: Gray, dpi: int) -> list[Corners]:
     probability = network(np.stack([canvas] * 3)[None])[0, 0, :rows, :columns]
     mask = cv2.dilate((probability > _INK).astype(np.uint8), np.ones((2, 2), np.uint8))
     contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
-    boxes = (_box(contour, probability) for contour in contours[:_MOST_LINES])
-    return [_ordered(box * [width / columns, height / rows]) for box in boxes if box is not None]
+    boxes = [box for contour in contours if (box := _box(contour, probability)) is not None]
+    kept = _largest(boxes)
+    ordered = [_ordered(box * [width / columns, height / rows]) for box in kept]
+    return Found(ordered, len(boxes) - len(kept))
+
+
+def _largest(boxes: list[Corners]) -> list[Corners]:
+    if len(boxes) <= MOST_LINES:
+        return boxes
+    areas = np.asarray([cv2.contourArea(box) for box in boxes])
+    return [boxes[index] for index in np.sort(np.argsort(-areas, kind="stable")[:MOST_LINES])]
 
 
 def _box(contour: Any, probability: Tensor) -> Corners | None:

@@ -14,6 +14,8 @@ _EVEN = 12
 """Gray levels that the background may vary before it is worth evening out."""
 _DARKEST = 32
 """A darker background is no paper."""
+_STRIP = 256
+"""Rows that are evened out at a time: the work needs 13 bytes a pixel."""
 
 
 def prepare(gray: Image.Image) -> Image.Image:
@@ -44,15 +46,26 @@ def even_light(gray: Image.Image) -> Image.Image:
     background = small.filter(ImageFilter.MaxFilter(5)).filter(ImageFilter.MedianFilter(5))
     if background.point(lambda value: 255 * (value < 255 - _EVEN)).getbbox() is None:
         return gray
-    background = background.point(lambda value: max(value, _DARKEST)).resize(
-        gray.size, Image.Resampling.BILINEAR
-    )
-    evened: Image.Image = ImageMath.lambda_eval(
-        lambda args: args["convert"](args["min"](args["page"] * 255 / args["background"], 255), "L"),
-        page=gray,
-        background=background,
-    )
+    background = background.point(lambda value: max(value, _DARKEST))
+    evened = Image.new("L", gray.size)
+    for top in range(0, gray.height, _STRIP):
+        evened.paste(_even_strip(gray, background, top, min(top + _STRIP, gray.height)), (0, top))
     return evened
+
+
+def _even_strip(gray: Image.Image, background: Image.Image, top: int, bottom: int) -> Image.Image:
+    scale = background.height / gray.height
+    behind = background.resize(
+        (gray.width, bottom - top),
+        Image.Resampling.BILINEAR,
+        box=(0, top * scale, background.width, min(bottom * scale, background.height)),
+    )
+    strip: Image.Image = ImageMath.lambda_eval(
+        lambda args: args["convert"](args["min"](args["page"] * 255 / args["background"], 255), "L"),
+        page=gray.crop((0, top, gray.width, bottom)),
+        background=behind,
+    )
+    return strip
 
 
 _SKEW_SHRINK = 4

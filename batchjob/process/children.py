@@ -35,17 +35,22 @@ class Ending(StrEnum):
     CRASHED = "crashed"
 
 
+class NotAnEventError(ValueError):
+    """A line is nothing that the child may say."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChildLimits:
     """What a child may use: wall seconds in all and between two lines, resident bytes with its descendants,
 
-    and bytes of output, both on standard output and in any one file.
+    bytes of output, both on standard output and in any one file, and bytes of one line.
     """
 
     seconds: float
     silent_seconds: float
     memory: int
     output: int
+    line: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +61,12 @@ class ChildEnd:
     message: str = ""
 
 
-def run_child(
-    launch: Launch,
-    arguments: Mapping[str, object],
-    *,
-    cwd: Path,
-    limits: ChildLimits,
-    on_line: Callable[[dict[str, Any]], None],
-    hold: Callable[[], bool] = lambda: False,
-) -> ChildEnd:
-    """Runs a child until it ends or passes a limit; `on_line` gets each event as it comes.
-
-    What is launched calls sandbox.enter() first. While `hold`, asked every tick, says so, the child is stopped
-    and its limits of time with it. When this returns or raises, nothing of its group is alive.
-    """
-    child = Child(launch, arguments, cwd=cwd, limits=limits, on_line=on_line)
-    try:
-        return child.follow(hold)
-    finally:
-        child.close()
-
-
 class Child:
-    """A running child, its pipes, and the processes that were seen below it. One thread starts and drives it."""
+    """A running child, its pipes, and the processes that were seen below it. One thread starts and drives it.
+
+    What is launched calls sandbox.enter() first. `on_line` gets each line as it comes; where it raises
+    NotAnEventError, that is the child's end.
+    """
 
     def __init__(
         self,
@@ -87,7 +75,7 @@ class Child:
         *,
         cwd: Path,
         limits: ChildLimits,
-        on_line: Callable[[dict[str, Any]], None],
+        on_line: Callable[[bytes], None],
     ) -> None:
         self._started = self._last_line = time.monotonic()
         self._process = process = launch(arguments, limits.output, cwd)
@@ -104,38 +92,40 @@ class Child:
             assert stream is not None  # noqa: S101 - for the type checker: both were asked for
             self._selector.register(stream, selectors.EVENT_READ, take)
 
-    def ask(self, request: Mapping[str, object], seconds: float) -> None:
-        """Sends a request of one line, from which its limits count anew; the answer comes with `next_line`."""
-        self.allow(seconds)
+    def ask(self, request: Mapping[str, object], seconds: float, silent_seconds: float | None = None) -> None:
+        """Sends a request of one line, from which its limits count anew, as after `allow`."""
+        self.allow(seconds, silent_seconds)
         if self._process.stdin is not None:
             with suppress(BrokenPipeError):  # a dead child shows when its answer is waited for
                 self._process.stdin.write(json.dumps(request).encode() + b"\n")
 
-    def allow(self, seconds: float) -> None:
-        """Gives it so many seconds for the next line, and its full output again."""
-        self._limits = replace(self._limits, seconds=seconds, silent_seconds=seconds)
+    def allow(self, seconds: float, silent_seconds: float | None = None) -> None:
+        """Gives it so many seconds, in all and between two lines, and its full output again."""
+        self._limits = replace(
+            self._limits,
+            seconds=seconds,
+            silent_seconds=seconds if silent_seconds is None else silent_seconds,
+        )
         self._started = self._last_line = time.monotonic()
         self._received = 0
 
     def next_line(self) -> ChildEnd | None:
         """Waits until a line came (None) or the child ended or passed a limit (how)."""
         before = self._lines
-        while self._selector.get_map() and self._stopped is None:
-            self._turn()
-            if self._lines != before:
-                return self._stopped
-        return self._stopped or self.follow()
+        return self.follow(until=lambda: self._lines != before)
 
-    def _turn(self) -> None:
-        for key, _ in self._selector.select(TICK):
-            self._read(key.fileobj, key.data)
-        self._check_limits()
+    def follow(
+        self, *, hold: Callable[[], bool] = lambda: False, until: Callable[[], bool] = lambda: False
+    ) -> ChildEnd | None:
+        """Reads until `until` is so (None), or it closed both pipes or passed a limit (how it ended).
 
-    def follow(self, hold: Callable[[], bool] = lambda: False) -> ChildEnd:
-        """Reads until both pipes are closed or a limit is passed."""
+        While `hold`, asked every tick, says so, the child is stopped and its limits of time with it.
+        """
         exited_at: float | None = None
         while self._selector.get_map() and self._stopped is None:
             self._turn()
+            if until():
+                return self._stopped
             if hold():
                 self._pause_while(hold)
             if exited_at is None and self._process.poll() is not None:
@@ -147,6 +137,11 @@ class Child:
             time.sleep(0.002)
             self._check_limits()
         return self._stopped or self._ended()
+
+    def _turn(self) -> None:
+        for key, _ in self._selector.select(TICK):
+            self._read(key.fileobj, key.data)
+        self._check_limits()
 
     def _pause_while(self, hold: Callable[[], bool]) -> None:
         paused_at = time.monotonic()
@@ -187,24 +182,22 @@ class Child:
             self._stop(Ending.OUTPUT, f"it wrote more than {_mib(self._limits.output)}")
             return
         self._line += data
-        if b"\n" not in data:
-            return
-        *lines, rest = self._line.split(b"\n")
-        self._line = bytearray(rest)
+        *lines, rest = self._line.split(b"\n") if b"\n" in data else [self._line]
+        self._line = rest
         for line in lines:
-            self._take_line(line)
+            if self._stopped is None:
+                self._take_line(bytes(line))
+        if len(rest) > self._limits.line:
+            self._stop(Ending.OUTPUT, f"it wrote a line of more than {_mib(self._limits.line)}")
 
-    def _take_line(self, line: bytearray) -> None:
+    def _take_line(self, line: bytes) -> None:
         try:
-            event = json.loads(line)
-        except (ValueError, RecursionError):
-            event = None
-        if not isinstance(event, dict):
+            self._on_line(line)
+        except NotAnEventError:
             self._stop(Ending.CRASHED, "it wrote a line that is no event")
             return
         self._last_line = time.monotonic()
         self._lines += 1
-        self._on_line(event)
 
     def _stop(self, ending: Ending, message: str) -> None:
         self._stopped = self._stopped or ChildEnd(ending, message)

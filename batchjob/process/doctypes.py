@@ -2,9 +2,13 @@
 
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import cache
 
 from batchjob.records import ManifestRow
 from batchjob.settings import Settings, pairs
+
+_pairs = cache(pairs)
+"""The same few settings for every row."""
 
 
 def typed(row: ManifestRow, settings: Settings) -> ManifestRow:
@@ -15,7 +19,7 @@ def typed(row: ManifestRow, settings: Settings) -> ManifestRow:
 
 
 def type_of(key: str, settings: Settings) -> str | None:
-    patterns = pairs(settings.doc_types)
+    patterns = _pairs(settings.doc_types)
     return next((name for pattern, name in patterns if fnmatchcase(key, pattern)), None)
 
 
@@ -23,7 +27,7 @@ def page_modes(settings: Settings) -> dict[str, int]:
     """Tesseract's page segmentation mode by type; other types, and other engines, take the automatic one."""
     if settings.ocr_engine != "tesseract":
         return {}
-    return {name: int(mode) for name, mode in pairs(settings.ocr_page_modes)}
+    return {name: int(mode) for name, mode in _pairs(settings.ocr_page_modes)}
 
 
 def typed_fingerprint(fingerprint: str, doc_type: str | None, settings: Settings) -> str:

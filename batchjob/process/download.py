@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from batchjob.errors import MachineError, ObjectMissingError, PreconditionFailedError, TransientError
+from batchjob.errors import ObjectMissingError, PreconditionFailedError, TransientError
 from batchjob.ports import Get, ObjectMeta, Opened
+from batchjob.scratch import full_scratch
 
 MIB = 1024 * 1024
 SPARE = 16 * MIB
@@ -63,11 +64,7 @@ def download(source: Get, opened: Opened, path: Path, ranges: Ranges = RANGES) -
 def _check_room(folder: Path, meta: ObjectMeta) -> None:
     free = shutil.disk_usage(folder).free
     if free < meta.size + SPARE:
-        raise MachineError(
-            f"scratch folder {str(folder)!r} has {free:,} bytes left, {meta.key!r} needs {meta.size + SPARE:,}; "
-            "free some or set BATCHJOB_SCRATCH",
-            cause="scratch_full",
-        )
+        raise full_scratch(folder, f"{free:,} bytes are left, {meta.key!r} needs {meta.size + SPARE:,} bytes")
 
 
 @contextmanager
@@ -78,10 +75,7 @@ def _full_disk(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise MachineError(
-            f"scratch folder {str(folder)!r} is full; free some room or set BATCHJOB_SCRATCH",
-            cause="scratch_full",
-        ) from error
+        raise full_scratch(folder, str(error.strerror)) from error
 
 
 def _side_by_side(

@@ -4,20 +4,25 @@ import os
 import shutil
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from contextlib import ExitStack, closing
-from dataclasses import replace
+from contextlib import closing
+from itertools import takewhile
 from pathlib import Path
 
-from batchjob.errors import FailureCategory
+from batchjob.errors import CONTENT_DETERMINED, FailureCategory
+from batchjob.process.fingerprint import second_reader
 from batchjob.process.groups import PAGES_PER_GROUP, GroupCache, NoCache, PageGroup, group_from_json
-from batchjob.process.pagework import GroupWork
+from batchjob.process.launch import program
+from batchjob.process.pagework import DocumentReaders, GroupWork
+from batchjob.process.parsing import ParseChild
 from batchjob.process.readers import Readers
 from batchjob.records import Extraction, Failure, PageMethod, PageText
 from batchjob.settings import Settings
 
 __all__ = ["GroupCache", "NoCache", "cached_extraction", "extract_file"]
 
+_SECOND_READER = program("batchjob.extract.poppler", asked=True)
 _TIMES_KEPT = 8
 """Text is held up to so many times `max_content_bytes`: beyond what is kept it is only counted."""
 
@@ -33,9 +38,10 @@ def extract_file(
     """What the document at `path` says. Whatever is wrong with it comes back as data, never as an exception.
 
     `scratch` is an existing folder for images; nothing is left in it. Pages beyond `max_pages` are not read:
-    one failed page of category `too_many_pages` stands for them. A group in which no page could be read ends
-    the work on a document, and one failed page of category `gave_up` stands for the rest; so does one of category
-    `too_large` where the text is many times what is kept of it.
+    one failed page of category `too_many_pages` stands for them. The work on a document ends with a group in which
+    no page could be read for limits or crashes, or with the second such group in a row for any reason, and one
+    failed page of category `gave_up` stands for the rest; so does one of category `too_large` where the text is many
+    times what is kept of it, and one with the reason of a later group that could not be read at all.
     """
     size = path.stat().st_size
     if size > settings.max_bytes:
@@ -43,20 +49,16 @@ def extract_file(
         return Extraction(
             "application/octet-stream", 0, (), failure=Failure(FailureCategory.TOO_LARGE, message)
         )
-    with tempfile.TemporaryDirectory(prefix="extract-", dir=scratch) as folder:
-        document = _readable_by_child(path, Path(folder))
-        deadline = time.monotonic() + settings.document_seconds
-
-        def begin(pages: range, meanwhile: Callable[[], None]) -> GroupWork:
-            work = GroupWork(document, settings, Path(folder), readers, deadline=deadline, doc_type=doc_type)
-            try:
-                work.parse(pages, meanwhile)
-            except BaseException:
-                work.close()
-                raise
-            return work
-
-        return _put_together(_enough(_groups(settings, groups, begin), settings), settings)
+    with tempfile.TemporaryDirectory(prefix="extract-", dir=scratch) as name:
+        folder, deadline = Path(name), time.monotonic() + settings.document_seconds
+        document = _readable_by_child(path, folder)
+        with (
+            ParseChild(readers.parser.launch, document, settings, folder, deadline) as parser,
+            ParseChild(_SECOND_READER, document, settings, folder, deadline) as second,
+        ):
+            reading = DocumentReaders(parser, second, readers.ocr, settings, deadline, doc_type)
+            found = _groups(settings, groups, lambda: GroupWork(reading))
+            return _put_together(_enough(found, settings), settings)
 
 
 def cached_extraction(settings: Settings, groups: GroupCache) -> Extraction | None:
@@ -67,8 +69,8 @@ def cached_extraction(settings: Settings, groups: GroupCache) -> Extraction | No
         return None
 
 
-def _not_cached(pages: range, meanwhile: Callable[[], None]) -> GroupWork:
-    raise LookupError(pages)
+def _not_cached() -> GroupWork:
+    raise LookupError
 
 
 def _readable_by_child(path: Path, folder: Path) -> Path:
@@ -81,83 +83,98 @@ def _readable_by_child(path: Path, folder: Path) -> Path:
 
 
 class _Begun:
-    """A group that was parsed, and whose OCR may still go on."""
+    """A group whose pages are parsed, and whose OCR may still go on."""
 
-    def __init__(self, first_page: int, work: GroupWork, groups: GroupCache) -> None:
-        self._first_page = first_page
+    def __init__(self, pages: range, work: GroupWork, groups: GroupCache) -> None:
+        self._pages = pages
+        self._work = work
         self._groups = groups
         self._group: PageGroup | None = None
-        self.work = work
+
+    def parse(self, meanwhile: Callable[[], None]) -> int:
+        """Returns how many pages the document has."""
+        self._work.parse(self._pages, meanwhile)
+        return self._work.page_count
 
     def save_when_done(self) -> None:
-        if self._group is None and self.work.is_done():
+        if self._group is None and self._work.is_done():
             self.finish()
 
     def finish(self) -> PageGroup:
         """Waits for its OCR; what is complete is saved at once, since the machine may be taken away."""
         if self._group is None:
-            self._group = self.work.group()
+            self._group = self._work.group()
             if self._group.shareable:
-                self._groups.save(self._first_page, self._group.to_json())
+                self._groups.save(self._pages.start, self._group.to_json())
         return self._group
+
+    def close(self) -> None:
+        self._work.close()
 
 
 def _groups(
-    settings: Settings, groups: GroupCache, begin: Callable[[range, Callable[[], None]], GroupWork]
+    settings: Settings, groups: GroupCache, start: Callable[[], GroupWork]
 ) -> Generator[tuple[PageGroup, bool]]:
     """The groups in order, each with whether the cache had it; the others are read and saved."""
-    with ExitStack() as to_close:
-        before: _Begun | None = None
-        first_page, last_page = 1, 1
+    begun: deque[_Begun] = deque()  # one is recognised while the next one is parsed
+    first_page, last_page = 1, 1
+    try:
         while first_page <= last_page:
             cached = groups.load(first_page)
             found = group_from_json(cached) if cached is not None else None
-            begun: _Begun | None = None
+            if found and found.second_reader and second_reader() not in (None, found.second_reader):
+                found = None  # this poppler may read more
             if found is None:
                 pages = range(first_page, min(first_page + PAGES_PER_GROUP, settings.max_pages + 1))
-                work = begin(pages, before.save_when_done if before else _do_nothing)
-                to_close.callback(work.close)
-                begun = _Begun(first_page, work, groups)
-            if before is not None:
-                group = before.finish()
-                before.work.close()
-                yield group, False
-                if _is_last(group):
-                    return
+                begun.append(_Begun(pages, start(), groups))
+                page_count = begun[-1].parse(begun[0].save_when_done if len(begun) > 1 else _do_nothing)
+            else:
+                page_count = found.facts.page_count
+            yield from _finished(begun, 0 if found else 1)
             if found is not None:
                 yield found, True
-                if _is_last(found):
-                    return
-            before = begun
-            page_count = found.facts.page_count if found else work.page_count
             last_page = min(page_count, settings.max_pages)
             first_page += PAGES_PER_GROUP
-        if before is not None:
-            yield before.finish(), False
+        yield from _finished(begun, 0)
+    finally:
+        for group in begun:
+            group.close()
+
+
+def _finished(begun: deque[_Begun], keep: int) -> Generator[tuple[PageGroup, bool]]:
+    """All but the last `keep` groups, which then hold nothing any more."""
+    while len(begun) > keep:
+        group = begun[0].finish()
+        begun.popleft().close()
+        yield group, False
 
 
 def _do_nothing() -> None:
     return
 
 
-def _is_last(group: PageGroup) -> bool:
-    return group.failure is not None or _nothing_read(group)
-
-
-def _nothing_read(group: PageGroup) -> bool:
-    return all(page.method is PageMethod.FAILED for page in group.pages)
+def _nothing_read(pages: Iterable[PageText]) -> bool:
+    return all(page.method is PageMethod.FAILED for page in pages)
 
 
 def _enough(groups: Generator[tuple[PageGroup, bool]], settings: Settings) -> list[tuple[PageGroup, bool]]:
-    """The groups up to the one that makes the text many times what is kept of a document."""
-    read, characters = [], 0
+    """The groups up to the one after which the rest is not worth reading, or cannot be."""
+    read: list[tuple[PageGroup, bool]] = []
+    characters = 0
     with closing(groups):
         for group, hit in groups:
+            unread_before = bool(read) and _nothing_read(read[-1][0].pages)
             read.append((group, hit))
             characters += _characters(group.pages)
-            if _is_too_much(characters, settings):
+            hopeless = _nothing_read(group.pages) and (unread_before or not _is_of_content(group))
+            if group.failure or hopeless or _is_too_much(characters, settings):
                 break
     return read
+
+
+def _is_of_content(group: PageGroup) -> bool:
+    """Whether no limit and no crash took a page away: those cost time, damaged pages hardly any."""
+    return all(page.error is None or page.error.category in CONTENT_DETERMINED for page in group.pages)
 
 
 def _characters(pages: Iterable[PageText]) -> int:
@@ -169,11 +186,11 @@ def _is_too_much(characters: int, settings: Settings) -> bool:
 
 
 def _put_together(read: list[tuple[PageGroup, bool]], settings: Settings) -> Extraction:
-    first = read[0][0]
+    first, last = read[0][0], read[-1][0]
     pages = tuple(page for group, _ in read for page in group.pages)[: settings.max_pages]
-    rest = _pages_left_out(first.facts.page_count, pages, settings) if pages else ()
-    failure = next((group.failure for group, _ in read if group.failure), None)
-    if failure is None and _nothing_read(replace(first, pages=pages)):
+    rest = _pages_left_out(first.facts.page_count, pages, last.failure, settings) if pages else ()
+    failure = first.failure
+    if failure is None and _nothing_read(pages):
         failure = pages[0].error if pages else Failure(FailureCategory.CORRUPT, "the document has no pages")
     return Extraction(
         mime_type=first.facts.mime_type,
@@ -188,7 +205,10 @@ def _put_together(read: list[tuple[PageGroup, bool]], settings: Settings) -> Ext
     )
 
 
-def _pages_left_out(page_count: int, pages: tuple[PageText, ...], settings: Settings) -> tuple[PageText, ...]:
+def _pages_left_out(
+    page_count: int, pages: tuple[PageText, ...], failure: Failure | None, settings: Settings
+) -> tuple[PageText, ...]:
+    """One failed page for all after `pages`; `failure` is that of the group which should have come next."""
     read, characters = len(pages), _characters(pages)
     if read >= page_count:
         return ()
@@ -198,5 +218,6 @@ def _pages_left_out(page_count: int, pages: tuple[PageText, ...], settings: Sett
     elif _is_too_much(characters, settings):
         reason = Failure(FailureCategory.TOO_LARGE, f"{span}: those before have {characters:,} characters")
     else:
-        reason = Failure(FailureCategory.GAVE_UP, f"{span}, since none of the pages before them could be")
+        unread = sum(1 for _ in takewhile(lambda page: page.method is PageMethod.FAILED, reversed(pages)))
+        reason = Failure(FailureCategory.GAVE_UP, f"{span}, since none of the {unread} pages before could be")
     return (PageText(read + 1, PageMethod.FAILED, "", error=reason),)

@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+import re
+import shutil
+import subprocess
 
 from batchjob.ocr import installed
 from batchjob.process.doctypes import page_modes
 from batchjob.process.groups import PAGES_PER_GROUP
 from batchjob.settings import Settings
 
-EXTRACTOR_VERSION = 4
+EXTRACTOR_VERSION = 5
 """Raise it with every change, also of a library, that changes the text or the form of cached groups."""
 
 
@@ -28,3 +31,19 @@ def extraction_fingerprint(settings: Settings) -> str:
         "dpi": settings.ocr_dpi,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+POPPLER = ("pdfinfo", "pdftotext", "pdftoppm")
+
+
+def second_reader() -> str | None:
+    """The version of poppler, None where it is not installed.
+
+    It stands in the groups that poppler was asked for instead of in the fingerprint: all others are the same
+    without it, and a security update of the system must not ask for a re-index.
+    """
+    if not all(map(shutil.which, POPPLER)):
+        return None
+    said = subprocess.run([POPPLER[0], "-v"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    version = re.search(rb"version (\S+)", said.stderr + said.stdout)
+    return version[1].decode() if version else "of unknown version"

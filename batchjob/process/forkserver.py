@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import IO, Self
 
 from batchjob.errors import MachineError
-from batchjob.process.launch import environment, request
+from batchjob.process.launch import environment, request, short_of_processes
 from batchjob.process.zygote import ENDED, READY, STARTED, WORD
 
-_START_SECONDS = 60.0
 _END_SECONDS = 5.0
 _TRIES = 2
 
@@ -28,21 +27,39 @@ class ForkServer:
     new one. Temporary files of the zygote would go into `folder`.
     """
 
-    def __init__(self, module: str, folder: Path) -> None:
+    def __init__(
+        self,
+        module: str,
+        folder: Path,
+        prepared: Mapping[str, object] | None = None,
+        start_seconds: float = 60.0,
+    ) -> None:
+        """`prepared`: what the module is to prepare for all children, which then run that instead of `main()`.
+
+        `start_seconds`: how long the zygote, and each child, may take to start.
+        """
         self._module = module
         self._folder = folder
+        self._prepared = prepared
+        self._start_seconds = start_seconds
         self._zygote: _Zygote | None = None
         self._lock = threading.Lock()
         self._closed = False
 
     def launch(self, arguments: Mapping[str, object], output: int, cwd: Path) -> "Forked":
         """Raises MachineError where no child can be started."""
-        for _ in range(_TRIES):
-            zygote = self._living()
-            try:
-                return zygote.fork(arguments, output, cwd)
-            except (ConnectionError, TimeoutError):
-                self._drop(zygote)
+        with short_of_processes():
+            for _ in range(_TRIES):
+                zygote = self._living()
+                try:
+                    return zygote.fork(arguments, output, cwd)
+                except ConnectionError:
+                    self._drop(zygote)
+                except TimeoutError:
+                    raise MachineError(
+                        f"{self._module} did not start within {self._start_seconds:.0f} s",
+                        cause="child_start",
+                    ) from None
         raise MachineError(f"{self._module} cannot be started: its zygote dies", cause="child_start")
 
     def _living(self) -> "_Zygote":
@@ -50,7 +67,7 @@ class ForkServer:
             if self._closed:
                 raise MachineError(f"{self._module} was stopped", cause="stopped")
             if self._zygote is None:
-                self._zygote = _Zygote(self._module, self._folder)
+                self._zygote = _Zygote(self._module, self._folder, self._prepared, self._start_seconds)
             return self._zygote
 
     def _drop(self, zygote: "_Zygote") -> None:
@@ -76,12 +93,17 @@ class ForkServer:
 class _Zygote:
     """A running process/zygote.py. It ends when this end of its socket closes, so with this process at the latest."""
 
-    def __init__(self, module: str, folder: Path) -> None:
+    def __init__(
+        self, module: str, folder: Path, prepared: Mapping[str, object] | None, start_seconds: float
+    ) -> None:
         """Raises MachineError."""
+        self._start_seconds = start_seconds
         self._requests, theirs = socket.socketpair()
         self._asking = threading.Lock()
         with theirs:
             command = [sys.executable, "-I", "-m", "batchjob.process.zygote", str(theirs.fileno()), module]
+            if prepared is not None:
+                command.append(json.dumps(dict(prepared)))
             self._process = subprocess.Popen(
                 command,
                 env=environment(folder),
@@ -92,7 +114,7 @@ class _Zygote:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
-        self._requests.settimeout(_START_SECONDS)
+        self._requests.settimeout(start_seconds)
         try:
             started = self._requests.recv(1) == READY
         except OSError:
@@ -104,23 +126,23 @@ class _Zygote:
         self._process.kill()
         said = self._process.communicate()[1].decode(errors="replace").strip().splitlines()
         self._requests.close()
-        return said[-1][:300] if said else f"no answer in {_START_SECONDS:.0f} s"
+        return said[-1][:300] if said else f"no answer in {self._start_seconds:.0f} s"
 
     def fork(self, arguments: Mapping[str, object], output: int, cwd: Path) -> "Forked":
         """Raises ConnectionError where the zygote is dead, MachineError where the system gives no process."""
         control, theirs = socket.socketpair()
-        (stdout, stdout_there), (stderr, stderr_there) = os.pipe(), os.pipe()
-        child = Forked(control, stdout, stderr)
+        (stdin_there, stdin), (stdout, stdout_there), (stderr, stderr_there) = os.pipe(), os.pipe(), os.pipe()
+        child = Forked(control, stdin, stdout, stderr)
         try:
             try:
-                self._ask_for_child([theirs.fileno(), stdout_there, stderr_there])
+                self._ask_for_child([theirs.fileno(), stdin_there, stdout_there, stderr_there])
             finally:
                 theirs.close()
-                os.close(stdout_there)
-                os.close(stderr_there)
+                for descriptor in (stdin_there, stdout_there, stderr_there):
+                    os.close(descriptor)
             given = {"cwd": str(cwd), "request": request(self._process.pid, arguments, output)}
             control.sendall(json.dumps(given).encode() + b"\n")
-            child.await_pid()
+            child.await_pid(self._start_seconds)
         except BaseException:
             child.discard()
             raise
@@ -148,17 +170,17 @@ class _Zygote:
 class Forked:
     """A forked child as launch.Process; it is no child of this process, so its zygote says how it ended."""
 
-    stdin: IO[bytes] | None = None
-
-    def __init__(self, control: socket.socket, stdout: int, stderr: int) -> None:
+    def __init__(self, control: socket.socket, stdin: int, stdout: int, stderr: int) -> None:
         self._control = control
         self._code: int | None = None
         self.pid = 0
+        self.stdin: IO[bytes] | None = os.fdopen(stdin, "wb", buffering=0)
         self.stdout: IO[bytes] | None = os.fdopen(stdout, "rb", buffering=0)
         self.stderr: IO[bytes] | None = os.fdopen(stderr, "rb", buffering=0)
 
-    def await_pid(self) -> None:
-        self._control.settimeout(_START_SECONDS)
+    def await_pid(self, seconds: float) -> None:
+        """Raises TimeoutError; such a child ends once it runs, since its streams are closed."""
+        self._control.settimeout(seconds)
         word, number = self._next_word()
         if word != STARTED:
             reason = f"exit code {number}" if word == ENDED else os.strerror(number)
@@ -195,6 +217,6 @@ class Forked:
 
     def discard(self) -> None:
         """Gives up a child that did not start."""
-        for stream in (self._control, self.stdout, self.stderr):
+        for stream in (self._control, self.stdin, self.stdout, self.stderr):
             if stream is not None:
                 stream.close()

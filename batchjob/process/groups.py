@@ -47,6 +47,7 @@ class PageGroup:
     """The pages of a group. Only the group of page 1 has a thumbnail; `failure` is the document's own.
 
     `whole`: no limit and no fault took anything away, so that the same bytes always give this.
+    `second_reader`: the version of poppler, where it was asked.
     """
 
     facts: DocumentFacts
@@ -54,6 +55,7 @@ class PageGroup:
     failure: Failure | None = None
     thumbnail: bytes | None = None
     whole: bool = True
+    second_reader: str | None = None
 
     @property
     def shareable(self) -> bool:
@@ -71,6 +73,7 @@ class PageGroup:
                 "facts": asdict(self.facts),
                 "failure": self.failure and asdict(self.failure),
                 "thumbnail": thumbnail,
+                "second_reader": self.second_reader,
                 "pages": [asdict(page) for page in self.pages],
             },
             ensure_ascii=False,
@@ -89,6 +92,7 @@ def group_from_json(data: bytes) -> PageGroup | None:
             pages=tuple(_page(page) for page in values["pages"]),
             failure=failure_from(values["failure"]),
             thumbnail=base64.b64decode(thumbnail, validate=True) if thumbnail else None,
+            second_reader=values["second_reader"],
         )
     except (ValueError, KeyError, TypeError):
         return None

@@ -1,12 +1,16 @@
 """Starts child processes for untrusted work, which inherit nothing but their pipes (invariant 11)."""
 
+import errno
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
+
+from batchjob.errors import MachineError
 
 _PASSED_ON = ("PATH", "TESSDATA_PREFIX")
 _CHILDS_OWN = {
@@ -16,6 +20,23 @@ _CHILDS_OWN = {
     "MALLOC_MMAP_THRESHOLD_": str(4 * 1024 * 1024),
     "MALLOC_TRIM_THRESHOLD_": str(16 * 1024 * 1024),
 }
+
+
+_SHORT_OF = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+
+
+@contextmanager
+def short_of_processes() -> Iterator[None]:
+    """Where the system has no process, memory or descriptor left, that is the machine's failure: MachineError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _SHORT_OF:
+            raise
+        message = (
+            f"no process for a document: {error.strerror}; run fewer workers, or raise the system's limits"
+        )
+        raise MachineError(message, cause="child_start") from error
 
 
 class Process(Protocol):
@@ -47,20 +68,21 @@ Launch = Callable[[Mapping[str, object], int, Path], Process]
 def program(module: str, *, asked: bool = False) -> Launch:
     """Children that run `python -m module`; `asked`: they get requests on their standard input.
 
-    Linux ties the life of each to the thread that starts it.
+    Linux ties the life of each to the thread that starts it. They raise MachineError where none can be started.
     """
 
     def launch(arguments: Mapping[str, object], output: int, cwd: Path) -> Process:
-        return subprocess.Popen(
-            [sys.executable, "-I", "-m", module, request(os.getpid(), arguments, output)],
-            cwd=cwd,
-            env=environment(cwd),
-            stdin=subprocess.PIPE if asked else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            bufsize=0,
-        )
+        with short_of_processes():
+            return subprocess.Popen(
+                [sys.executable, "-I", "-m", module, request(os.getpid(), arguments, output)],
+                cwd=cwd,
+                env=environment(cwd),
+                stdin=subprocess.PIPE if asked else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                bufsize=0,
+            )
 
     return launch
 

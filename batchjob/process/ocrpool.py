@@ -2,17 +2,18 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from batchjob.errors import MachineError
+from batchjob.process.answers import Recognised, answer
 from batchjob.process.children import Child, ChildEnd, ChildLimits, Ending
 from batchjob.process.doctypes import page_modes
-from batchjob.process.launch import program
+from batchjob.process.forkserver import ForkServer
 from batchjob.settings import Settings
 
 MODULE = "batchjob.ocr.child"
@@ -24,7 +25,7 @@ _RENEW = 700 * 1024 * 1024
 """Resident bytes from which a child is replaced between two pages. It keeps 330 to 400 MiB on pages of A4, up to
 650 after pages of all shapes."""
 _MORE_IMAGES = 4
-Event = dict[str, Any]
+READY = b'{"event": "ready"}'
 
 
 class OcrPool:
@@ -37,7 +38,13 @@ class OcrPool:
     def __init__(self, settings: Settings, size: int, folder: Path, module: str = MODULE) -> None:
         self._settings = settings
         self._folder = folder
-        self._module = module
+        prepared = {
+            "engine": settings.ocr_engine,
+            "languages": settings.ocr_languages,
+            "vertical": settings.ocr_languages_vertical,
+            "page_modes": page_modes(settings),
+        }
+        self._server = ForkServer(module, folder, prepared, _START_SECONDS)
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="ocr")
         self._own = threading.local()
         self._numbers: Iterator[int] = count(1)
@@ -57,8 +64,8 @@ class OcrPool:
 
     def read(
         self, image: Path, dpi: int, deadline: float, doc_type: str | None = None
-    ) -> "Future[Event | ChildEnd]":
-        """The OCR child's event for a page, or how the child ended where the page killed it twice.
+    ) -> "Future[Recognised | ChildEnd]":
+        """The OCR child's answer about a page, or how the child ended where the page killed it twice.
 
         The image is removed then. `deadline` (time.monotonic) is that of its document. The future raises
         MachineError where no child can be started.
@@ -77,61 +84,63 @@ class OcrPool:
         with self._lock:
             self._images -= 1
 
-    def _read(self, page: Event, deadline: float) -> Event | ChildEnd:
+    def _read(self, page: Mapping[str, object], deadline: float) -> Recognised | ChildEnd:
         end = ChildEnd(Ending.TIMEOUT, f"no time left of {self._settings.document_seconds:.0f} s")
         for _ in range(_TRIES):
-            child, events = self._child()
+            child, lines = self._child()
             seconds = min(self._settings.page_seconds, deadline - time.monotonic())
             if seconds <= 0:
                 return end
             number = next(self._numbers)
             child.ask({"id": number, **page}, seconds)
             ended = child.next_line()
-            if ended is None and _is_answer(events, number):
-                answer = events.pop()
+            found = answer(lines, number) if ended is None else None
+            if found is not None:
+                lines.clear()
                 if child.resident() > _RENEW:
                     self._drop(child)
-                return answer
+                return found
             self._drop(child)
             end = _fault(ended)
         return end
 
-    def _child(self) -> tuple[Child, list[Event]]:
+    def _child(self) -> tuple[Child, list[bytes]]:
         """This thread's child. Raises MachineError."""
-        own: tuple[Child, list[Event]] | None = getattr(self._own, "child", None)
+        own: tuple[Child, list[bytes]] | None = getattr(self._own, "child", None)
         if own is None:
             own = self._own.child = self._start()
         return own
 
-    def _start(self) -> tuple[Child, list[Event]]:
+    def _start(self) -> tuple[Child, list[bytes]]:
         message = ""
         for _ in range(_TRIES):
-            events: list[Event] = []
-            child = self._spawn(events)
+            lines: list[bytes] = []
+            child = self._spawn(lines)
             child.allow(_START_SECONDS)
             ended = child.next_line()
-            if ended is None and events == [{"event": "ready"}]:
-                events.clear()
-                return child, events
+            if ended is None and lines == [READY]:
+                lines.clear()
+                return child, lines
             self._drop(child)
             message = _fault(ended).message
-        raise MachineError(f"the OCR engine {self.engine!r} does not start: {message}", cause="ocr_start")
+        raise self._does_not_start(message)
 
-    def _spawn(self, events: list[Event]) -> Child:
-        limits = ChildLimits(_START_SECONDS, _START_SECONDS, self._settings.child_memory, _OUTPUT)
-        arguments = {
-            "engine": self.engine,
-            "languages": self._settings.ocr_languages,
-            "vertical": self._settings.ocr_languages_vertical,
-            "page_modes": page_modes(self._settings),
-        }
+    def _does_not_start(self, message: str) -> MachineError:
+        return MachineError(f"the OCR engine {self.engine!r} does not start: {message}", cause="ocr_start")
+
+    def _spawn(self, lines: list[bytes]) -> Child:
+        limits = ChildLimits(_START_SECONDS, _START_SECONDS, self._settings.child_memory, _OUTPUT, _OUTPUT)
+        launch, folder = self._server.launch, self._folder
+        try:
+            child = Child(launch, {}, cwd=folder, limits=limits, on_line=lines.append)
+        except MachineError as error:
+            raise self._does_not_start(str(error)) from error
         with self._lock:
-            if self._closed:
-                raise MachineError("OCR was stopped", cause="stopped")
-            launch = program(self._module, asked=True)
-            child = Child(launch, arguments, cwd=self._folder, limits=limits, on_line=events.append)
-            self._children.add(child)
-        return child
+            if not self._closed:
+                self._children.add(child)
+                return child
+        child.close()
+        raise MachineError("OCR was stopped", cause="stopped")
 
     def _drop(self, child: Child) -> None:
         self._own.child = None
@@ -149,6 +158,7 @@ class OcrPool:
         for child in self._children:
             child.close()
         self._children.clear()
+        self._server.close()
 
     def __enter__(self) -> Self:
         return self
@@ -164,31 +174,3 @@ def _fault(ended: ChildEnd | None) -> ChildEnd:
     if ended.ending is Ending.OK:
         return ChildEnd(Ending.CRASHED, "it ended without an answer")
     return ended
-
-
-def _is_answer(events: list[Event], number: int) -> bool:
-    """Whether there is exactly one event and it answers the question; what reads pixels is not trusted."""
-    if len(events) != 1 or events[0].get("event") != "page" or events[0].get("id") != number:
-        return False
-    event = events[0]
-    if not isinstance(event.get("seconds"), int | float):
-        return False
-    error = event.get("error")
-    if error is not None:
-        return isinstance(error, dict) and set(error) == {"category", "message"}
-    lines = event.get("lines")
-    return (
-        isinstance(event.get("text"), str)
-        and isinstance(event.get("confidence"), int | float)
-        and isinstance(lines, list)
-        and all(_is_line(line) for line in lines)
-    )
-
-
-def _is_line(line: object) -> bool:
-    return (
-        isinstance(line, list)
-        and len(line) == 2
-        and isinstance(line[0], str)
-        and isinstance(line[1], int | float)
-    )

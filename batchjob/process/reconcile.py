@@ -37,6 +37,7 @@ from batchjob.process.extraction import cached_extraction, extract_file
 from batchjob.process.readers import Readers
 from batchjob.records import (
     MAX_ATTEMPTS,
+    NOT_COUNTED,
     UNSEEN_VERSION,
     Extraction,
     Failure,
@@ -198,8 +199,8 @@ def _failed(
 
 
 def _try_again(row: ManifestRow, error: TransientError, around: Surroundings) -> Processed:
-    """The row comes back in another run, unless this was its last attempt."""
-    if row.attempt >= MAX_ATTEMPTS:
+    """The row comes back in another run, unless this was its last attempt; an outage is no attempt."""
+    if row.attempt >= MAX_ATTEMPTS and error.cause not in NOT_COUNTED:
         given_up = _unseen(row, Failure(FailureCategory.GAVE_UP, str(error)), around)
         return replace(given_up, cause=error.cause)
     outcome = _outcome(row, FinalState.REQUEUED, category=error.cause, message=str(error))
@@ -247,5 +248,6 @@ def _outcome_of(
         pages_read=extraction.pages_read,
         ocr_pages=extraction.ocr_pages,
         confidence=mean_confidence(extraction),
+        reading_seconds=round(sum(page.seconds for page in extraction.pages), 3),
         cached=extraction.cache_misses == 0 and extraction.cache_hits > 0,
     )

@@ -17,8 +17,8 @@ from batchjob.process.ahead import ReadAhead
 from batchjob.process.parts import PartWriter, output
 from batchjob.process.readers import Readers
 from batchjob.process.reconcile import Processed, Surroundings, process_row
-from batchjob.process.scratch import scratch_folder
 from batchjob.records import (
+    DEPENDENCY_CAUSES,
     FinalState,
     ManifestRow,
     Outcome,
@@ -28,6 +28,7 @@ from batchjob.records import (
     manifest_from_parquet,
     outcomes_to_parquet,
 )
+from batchjob.scratch import scratch_folder
 
 LEAST_AHEAD = 4
 """Rows whose objects are fetched while the workers are busy; at least as many as there are workers."""
@@ -37,8 +38,6 @@ HELD_ROWS = 1000
 OUTAGE_WINDOW = 50
 OUTAGE_MINIMUM = 8
 """Fewer failures than these say nothing about a dependency while there are more rows to come."""
-DEPENDENCY_CAUSES = frozenset(("store_unavailable", "source_unavailable", "no_bucket"))
-"""Causes that cannot be one object's own."""
 
 
 class Observer(Protocol):

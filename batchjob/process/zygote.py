@@ -1,8 +1,9 @@
 """The parent of forked children: imports what they need once, and never reads anything untrusted (invariant 11).
 
-Started by process/forkserver.py as `python -m batchjob.process.zygote DESCRIPTOR MODULE`. DESCRIPTOR is a
-socket on which it says that it is ready; then each byte there brings a child's control socket, standard output
-and standard error. The control socket carries a line of JSON to the child (`cwd`, `request`), and back each time
+Started by process/forkserver.py as `python -m batchjob.process.zygote DESCRIPTOR MODULE [ARGUMENTS]`. Children run
+`main()` of the module, or what its `prepare` makes of the arguments (JSON), once for all. DESCRIPTOR is a
+socket on which it says that it is ready; then each byte there brings a child's control socket and its three
+standard streams. The control socket carries a line of JSON to the child (`cwd`, `request`), and back each time
 a WORD and a number: STARTED and the child's pid, or REFUSED and an errno; then ENDED and the exit code.
 When the other end of DESCRIPTOR closes, this process ends, and all children with it.
 """
@@ -25,10 +26,12 @@ READY = b"."
 
 
 def main() -> None:
-    module = importlib.import_module(sys.argv[2])
+    _, descriptor, name, *arguments = sys.argv
+    module = importlib.import_module(name)
+    run = module.prepare(json.loads(arguments[0])) if arguments else module.main
     gc.freeze()  # what is not looked at again stays shared with the children
-    serve(socket.socket(fileno=int(sys.argv[1])))
-    module.main()
+    serve(socket.socket(fileno=int(descriptor)))
+    run()
     sys.stdout.flush()
     os._exit(0)
 
@@ -56,10 +59,10 @@ def serve(requests: socket.socket) -> None:
 
 def _fork(requests: socket.socket, controls: dict[int, socket.socket]) -> bool:
     """Forks the child that is asked for; whether this is it."""
-    asked, descriptors, _, _ = socket.recv_fds(requests, 1, 3)
+    asked, descriptors, _, _ = socket.recv_fds(requests, 1, 4)
     if not asked:
         _end(controls)
-    control_descriptor, stdout, stderr = descriptors
+    control_descriptor, *streams = descriptors
     control = socket.socket(fileno=control_descriptor)
     try:
         pid = os.fork()
@@ -68,21 +71,21 @@ def _fork(requests: socket.socket, controls: dict[int, socket.socket]) -> bool:
         control.close()
     else:
         if not pid:
-            _become_child(control, stdout, stderr, controls.values())
+            _become_child(control, streams, controls.values())
             return True
         controls[pid] = control
-    os.close(stdout)
-    os.close(stderr)
+    for descriptor in streams:
+        os.close(descriptor)
     return False
 
 
-def _become_child(control: socket.socket, stdout: int, stderr: int, others: Iterable[socket.socket]) -> None:
+def _become_child(control: socket.socket, streams: list[int], others: Iterable[socket.socket]) -> None:
     os.setsid()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for other in others:
         other.close()
-    for descriptor, place in ((stdout, 1), (stderr, 2)):
+    for place, descriptor in enumerate(streams):
         os.dup2(descriptor, place)
         os.close(descriptor)
     with control, control.makefile("rb") as lines:

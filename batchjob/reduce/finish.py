@@ -3,15 +3,18 @@
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
 from batchjob import layout
 from batchjob.errors import AlreadyExistsError, FencedError, UsageError
-from batchjob.ports import Clock, CreateOnce, Get, Put
+from batchjob.ports import Clock, CreateOnce, Delete, Get, List, Put, read_or_none
 from batchjob.records import (
+    DIED,
+    NOT_COUNTED,
     Checkpoint,
     FinalState,
+    GivenUp,
     ManifestRow,
     Outcome,
     Receipt,
@@ -28,7 +31,11 @@ FIRST_RETRY_MS = 15 * 60 * 1000
 """Delay before a row's second attempt; doubled for the third."""
 
 
-class FinishStore(Get, Put, CreateOnce, Protocol):
+SUSPICION = 8.0
+"""By this the cost of a row rises that may have killed its shard; a few times make it dearer than a whole shard."""
+
+
+class FinishStore(Get, Put, CreateOnce, List, Delete, Protocol):
     """The verbs for the end of a run."""
 
 
@@ -64,23 +71,64 @@ def write_retries(
     store: FinishStore, run: RunInfo, shard: int, outcomes: Sequence[Outcome], now: int
 ) -> None:
     """Rows that come back, into the inbox; rows given up, into quarantine (invariant 5)."""
-    requeued = {(o.bucket, o.key) for o in outcomes if o.state is FinalState.REQUEUED}
-    hopeless = {(o.bucket, o.key) for o in outcomes if o.state is FinalState.FAILED and o.observed_at is None}
+    requeued = {(o.bucket, o.key): o for o in outcomes if o.state is FinalState.REQUEUED}
+    hopeless = {
+        (o.bucket, o.key): o for o in outcomes if o.state is FinalState.FAILED and o.observed_at is None
+    }
     if not requeued and not hopeless:
         return
     with store.open(layout.manifest(run.run_id, shard)) as opened:
         rows = manifest_from_parquet(opened.body.read())
-    given_up = [row for row in rows if (row.bucket, row.key) in hopeless]
-    retried = [_next_attempt(row, now) for row in rows if (row.bucket, row.key) in requeued]
-    if given_up:
-        store.put(layout.quarantined_rows(run.run_id, shard), manifest_to_parquet(given_up))
+    for row in rows:
+        if outcome := hopeless.get((row.bucket, row.key)):
+            _give_up(store, run, row, outcome, now)
+    retried = [
+        _next_attempt(row, requeued[row.bucket, row.key], now)
+        for row in rows
+        if (row.bucket, row.key) in requeued
+    ]
     if retried:
         with suppress(AlreadyExistsError):
             store.create_once(layout.retry_segment(run.run_id, shard), manifest_to_parquet(retried))
 
 
-def _next_attempt(row: ManifestRow, now: int) -> ManifestRow:
-    return replace(row, attempt=row.attempt + 1, not_before=now + FIRST_RETRY_MS * 2 ** (row.attempt - 1))
+def _next_attempt(row: ManifestRow, outcome: Outcome, now: int) -> ManifestRow:
+    """What was no fault of the row is no attempt. Its cost is estimated anew, save where one of many killed a shard:
+
+    then all of them are cut into smaller and smaller shards, until the one is alone.
+    """
+    if outcome.category in NOT_COUNTED:
+        cost = row.cost * SUSPICION if outcome.category == DIED else 0.0
+        return replace(row, cost=cost, not_before=now + FIRST_RETRY_MS)
+    wait = FIRST_RETRY_MS * 2 ** (row.attempt - 1)
+    return replace(row, attempt=row.attempt + 1, cost=0.0, not_before=now + wait)
+
+
+def _give_up(store: FinishStore, run: RunInfo, row: ManifestRow, outcome: Outcome, now: int) -> None:
+    given_up = GivenUp(
+        run_id=run.run_id,
+        at=now,
+        category=outcome.category or "",
+        message=outcome.message or "",
+        row=asdict(row),
+    )
+    store.put(layout.quarantined_row(outcome.doc_id), given_up.to_json())
+
+
+def clear_quarantine(store: FinishStore, outcomes: Sequence[Outcome]) -> None:
+    """A later success clears what was given up of the same object (invariant 5). Raises TransientError."""
+    listed = [meta.key for meta in store.list(layout.QUARANTINED_ROWS)]
+    if not listed:
+        return
+    seen_at = {
+        layout.quarantined_row(o.doc_id): o.observed_at or 0
+        for o in outcomes
+        if o.state in (FinalState.INDEXED, FinalState.DELETED)
+    }
+    for key in listed:
+        data = read_or_none(store, key) if key in seen_at else None
+        if data is not None and GivenUp.model_validate_json(data).at < seen_at[key]:
+            store.delete(key)
 
 
 def finish_run(
@@ -96,6 +144,7 @@ def finish_run(
     by_shard = read_outcomes(store, receipts)
     for shard, proposed in by_shard:
         write_retries(store, run, shard, proposed, clock.now_ms())
+    clear_quarantine(store, outcomes)
     store.put(layout.merged_outcomes(run.run_id), outcomes_to_parquet(outcomes))
     summary = _summary(run, receipts, outcomes, state, clock.now_ms(), seconds)
     try:

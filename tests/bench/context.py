@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batchjob import layout
 from batchjob.adapters.clock import SystemClock
 from batchjob.adapters.folder import FolderStore
 from batchjob.cli.manifest import read_folder
-from batchjob.manifest.cut import Plan, freeze
+from batchjob.drain.commit import Intake, freeze_rows
+from batchjob.drain.freeze import Target
 from batchjob.process.fingerprint import extraction_fingerprint
+from batchjob.records import manifest_batches
 from batchjob.settings import Settings
 from tests.bench.material import ROOT
 
@@ -76,10 +77,9 @@ def objects(output: Path) -> list[dict[str, Any]]:
 def frozen_run(folder: Path, work: Path) -> str:
     """Plans a run of one shard over the documents in a folder, as `local` would, and returns its name."""
     settings = Settings(work=str(work))
-    run_id = layout.new_run_id(SystemClock().now_ms())
-    plan = Plan(run_id, "local", settings.index, extraction_fingerprint(settings), 1)
-    freeze(plan, read_folder(folder, settings).rows, FolderStore(work))
-    return run_id
+    intake = Intake(Target("local", settings.index, extraction_fingerprint(settings)), "bench", 1.0, 1)
+    rows = manifest_batches(read_folder(folder, settings).rows)
+    return freeze_rows(intake, FolderStore(work), SystemClock(), rows).runs[0].run_id
 
 
 def process(run_id: str, work: Path) -> list[object]:

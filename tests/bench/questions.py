@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from tests.bench.context import Context
 from tests.bench.digital import long_documents, one_page_documents
+from tests.bench.intake import planning
 from tests.bench.long_scan import long_scan, memory, thousand_pages
 from tests.bench.page import Section
 from tests.bench.pipeline import sample, store
@@ -21,6 +22,7 @@ USUAL: dict[str, Callable[[Context], Section]] = {
     "memory": memory,
     "long_scan": long_scan,
     "store": store,
+    "planning": planning,
     "queue": queue,
 }
 QUESTIONS = {**USUAL, "thousand_pages": thousand_pages}

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from batchjob.adapters import embedded
+from batchjob.adapters.folder import FolderStore
 from batchjob.adapters.opensearch import OpenSearchIndex
 from batchjob.operate.search import find
 from tests.support.command import batchjob, environment, left_behind, start
@@ -91,6 +92,30 @@ def test_rows_that_must_come_back_are_said(tmp_path: Path) -> None:
     assert done.code == 75
     assert (done.answer["indexed"], done.answer["requeued"]) == (3, 1)
     assert ".batchjob-root" in done.stderr
+
+
+def test_what_could_not_be_reached_is_tried_again_three_times_in_all(tmp_path: Path) -> None:
+    """Each run takes what the one before left in the inbox; the last gives it up, and a success clears that."""
+    bucket = write_folder(tmp_path / "documents", {f"{n}.pdf": text_pdf("x") for n in range(3)}, marker=False)
+    (tmp_path / "manifest.csv").write_text("uri\n" + "".join(f"{bucket}/{n}.pdf\n" for n in range(4)))
+    (tmp_path / "other.csv").write_text(f"uri\n{bucket}/0.pdf\n")
+    work = ("--work", tmp_path / "work", "--shards", 1, "--json")
+    store = FolderStore(tmp_path / "work")
+
+    def left(folder: str) -> int:
+        return len(list(store.list(folder)))
+
+    assert batchjob("local", tmp_path / "manifest.csv", *work).answer["requeued"] == 1
+    second = batchjob("local", tmp_path / "other.csv", *work)
+    assert (second.code, second.answer["rows"], second.answer["requeued"]) == (75, 2, 1)
+    assert "tried again" in second.stderr
+    assert left("inbox/") == 1
+    third = batchjob("local", tmp_path / "manifest.csv", *work)
+    assert (third.answer["rows"], third.answer["requeued"], third.answer["failed"]) == (4, 0, 1)
+    assert (left("inbox/"), left("quarantine/")) == (0, 1)
+    (tmp_path / "documents" / ".batchjob-root").touch()
+    assert batchjob("local", tmp_path / "manifest.csv", *work).answer["deleted"] == 1
+    assert left("quarantine/") == 0
 
 
 def test_a_module_beside_the_documents_is_not_run(folder: Path, tmp_path: Path) -> None:

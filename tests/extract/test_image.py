@@ -7,16 +7,20 @@ import pytest
 from PIL import Image, ImageDraw
 
 from batchjob.errors import FailureCategory
-from batchjob.extract.child import events
+from batchjob.extract.child import DONE, events
 from batchjob.extract.detect import Kind
 from batchjob.extract.image import page_count, resolution, to_gray
+from batchjob.extract.pdf import MAX_RENDERED
 
 LIMIT = 200_000_000
 
 
 def page_events(path: Path, out: Path, **changes: Any) -> list[dict[str, Any]]:
     arguments = {"path": str(path), "pages": [1, 2, 3], "dpi": 200, "max_pixels": LIMIT, "out": str(out)}
-    return [dict(event) for event in events({**arguments, "thumbnail": False, **changes})]
+    asked = {**arguments, "thumbnail": False, **changes}
+    *found, done = events(asked, [asked])
+    assert done == DONE
+    return [dict(event) for event in found]
 
 
 def drawing(mode: str = "L", size: tuple[int, int] = (1654, 2339)) -> Image.Image:
@@ -203,3 +207,13 @@ def test_a_line_of_pixels_is_blank(tmp_path: Path) -> None:
     Image.new("L", (1, 60_000)).save(tmp_path / "line.png")
     _, page = page_events(tmp_path / "line.png", tmp_path)
     assert page["method"] == "blank"
+
+
+def test_a_huge_image_is_read_at_the_size_of_the_largest_rendered_page(tmp_path: Path) -> None:
+    path = tmp_path / "plan.png"
+    drawing(size=(9000, 6000)).save(path, dpi=(200, 200))
+    _, page, *_ = page_events(path, tmp_path)
+    with Image.open(tmp_path / page["image"]) as gray:
+        width, height = gray.size
+        assert 0.95 * MAX_RENDERED < width * height <= 1.001 * MAX_RENDERED
+        assert page["dpi"] == pytest.approx(200 * width / 9000, abs=1)

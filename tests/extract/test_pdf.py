@@ -13,7 +13,7 @@ from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen.canvas import Canvas
 
 from batchjob.errors import FailureCategory
-from batchjob.extract.child import events
+from batchjob.extract.child import DONE, events
 from batchjob.extract.pdf import MAX_RENDERED, measure
 from tests.extract.pdfs import HEIGHT, WIDTH, pdf, picture, printed, together, words
 
@@ -30,7 +30,10 @@ def read(path: Path, out: Path, **changes: Any) -> list[dict[str, Any]]:
         "max_pixels": 10**8,
         "out": str(out),
     }
-    return [dict(event) for event in events({**arguments, "thumbnail": False, **changes})]
+    asked = {**arguments, "thumbnail": False, **changes}
+    *found, done = events(asked, [asked])
+    assert done == DONE
+    return [dict(event) for event in found]
 
 
 def one_page(path: Path, out: Path) -> dict[str, Any]:
@@ -138,6 +141,16 @@ def test_images_for_ocr_stand_as_a_viewer_shows_the_page(angle: int, tmp_path: P
     with Image.open(tmp_path / event["image"]) as image:
         assert (image.mode, image.width > image.height) == ("L", angle != 0)
         assert event["dpi"] == 100
+
+
+@pytest.mark.parametrize(("shade", "mode"), [((60, 60, 60), "L"), ((60, 60, 61), "RGB")])
+def test_the_small_picture_has_colour_where_the_page_has(
+    shade: tuple[int, int, int], mode: str, tmp_path: Path
+) -> None:
+    path = pdf(tmp_path / "a.pdf", picture(Image.new("RGB", (50, 50), shade), 0, 0, WIDTH, HEIGHT))
+    assert read(path, tmp_path, thumbnail=True)[-1]["file"] == "thumbnail.jpg"
+    with Image.open(tmp_path / "thumbnail.jpg") as image:
+        assert (image.mode, image.width) == (mode, 600)
 
 
 def test_huge_pages_are_rendered_coarsely(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageStat
 
-from batchjob.extract.scan import ImageKeys, own_picture
+from batchjob.extract.scan import MAX_PIXELS, ImageKeys, own_picture
 from tests.extract.pdfs import printed
 
 Name, Stream, Dictionary, Array = pikepdf.Name, pikepdf.Stream, pikepdf.Dictionary, pikepdf.Array
@@ -250,8 +250,11 @@ LINK = Dictionary(Type=Name.Annot, Subtype=Name.Link, Rect=[10, 10, 60, 60], Bor
         WHOLE + " 10 10 30 30 re f",
         WHOLE + " BT /F0 12 Tf 20 50 Td (RECEIVED) Tj ET",
         "",
+        "q 120 0 0 0 0 0 cm /Im Do Q",
+        "q 120 0 0 1e38 0 0 cm /Im Do Q",
+        "/OC << /Type /OCG >> BDC " + WHOLE + " EMC",
     ],
-    ids=["skewed", "clipped", "strips", "line", "stamp", "empty"],
+    ids=["skewed", "clipped", "strips", "line", "stamp", "empty", "folded flat", "beyond bounds", "layer"],
 )
 def test_other_pages_are_rendered(content: str, tmp_path: Path) -> None:
     assert both(scan(tmp_path / "scan.pdf", scene(200, 300), content))[0] is None
@@ -283,6 +286,21 @@ def test_masked_images_are_rendered(key: str, tmp_path: Path) -> None:
         image[key] = document.make_indirect(mask)
         document.save(path)
     assert both(path)[0] is None
+
+
+@pytest.mark.parametrize("how", ["flate", "jpeg"])
+def test_images_of_optional_content_are_rendered(how: str, tmp_path: Path) -> None:
+    layer = Dictionary(Type=Name.OCG, Name="Hidden")
+    assert both(scan(tmp_path / "a.pdf", scene(200, 300), how=how, image_keys={"/OC": layer}))[0] is None
+    keys = {"/OC": layer}
+    assert both(scan(tmp_path / "b.pdf", scene(200, 300), "/Fm Do", form=WHOLE, form_keys=keys))[0] is None
+
+
+@pytest.mark.parametrize(("how", "is_taken"), [("flate", False), ("jpeg", True)])
+def test_only_jpegs_of_any_size_are_taken(how: str, is_taken: bool, tmp_path: Path) -> None:
+    image = scene(100, 100).resize((5200, MAX_PIXELS // 5200 + 1), Image.Resampling.NEAREST)
+    own, _ = both(scan(tmp_path / "a.pdf", image, how=how))
+    assert (own is not None) == is_taken
 
 
 def test_annotations_that_show_are_rendered(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from batchjob.extract.text import clean, clean_line, merge_ocr
+from batchjob.extract.text import clean, clean_line, merge_ocr, says_the_same
 
 DROPPED = {"Cc", "Cs"}
 tricky = st.text(
@@ -119,3 +119,10 @@ def test_lines_from_a_picture_are_added_once() -> None:
     lines = [("図 1 売上の推移", 95.0), ("２０２６年度", 90.0), ("｜ー", 20.0), ("-", 99.0), ("", 99.0)]
     assert merge_ocr(layer, lines) == "図1 売上の推移\n本文はここにある。\n\n２０２６年度"
     assert merge_ocr(layer, [("本文はここにある", 99.0)]) == layer
+
+
+def test_a_page_is_known_again_whatever_read_it() -> None:
+    page = "設備点検の結果 12 件\n".join(WRAPPED)
+    assert says_the_same(page, "\r\n".join(reversed(page.split("\n"))) + "\f")
+    assert not says_the_same(page, page.replace("12", "19"))
+    assert not says_the_same("", "")

@@ -24,7 +24,7 @@ EXPECTED: dict[str, frozenset[str]] = {
             "jpx-2147483647", "bomb-in-text", "bomb-in-profile", "16-bit-lie", "no-size", "strip-of-4gb",
             "strip-beyond-the-end", "deflate-bomb", "no-directory", "canvas-16777216", "canvas-4000",
             "runs-without-data", "strange-bits", "header-in-garbage", "only-a-header", "a-million-headers",
-            "endless-objects",
+            "endless-objects", "arrays-deep-in-content",
         ),
         CORRUPT,
     ),

@@ -1,5 +1,6 @@
 """Batch's retry rules as the job definition states them, held against the exit codes of the program."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,12 +25,15 @@ def test_attempts_end() -> None:
     assert not PROCESS.retries(JobEnd(int(ExitCode.TRY_AGAIN)), PROCESS.attempts)
 
 
-def test_the_job_definition_keeps_the_limits_of_batch() -> None:
-    assert PROCESS.attempts <= 10
-    assert len(PROCESS.rules) <= 5
-    globs = [glob for rule in PROCESS.rules for name, glob in rule.items() if name != "action"]
+@pytest.mark.parametrize("name", ["process", "reduce", "drain"])
+def test_the_job_definitions_keep_the_limits_of_batch(name: str) -> None:
+    strategy = read_strategy(name)
+    assert strategy.attempts <= 10
+    assert len(strategy.rules) <= 5
+    globs = [glob for rule in strategy.rules for name, glob in rule.items() if name != "action"]
     assert all("*" not in glob.removesuffix("*") for glob in globs)
-    assert PROCESS.rules[-1] == {"onReason": "*", "action": "EXIT"}
+    assert strategy.rules == PROCESS.rules
+    assert strategy.rules[-1] == {"onReason": "*", "action": "EXIT"}
 
 
 @given(st.integers(0, 255), st.text(), st.integers(1, 9))

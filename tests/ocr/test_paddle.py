@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from batchjob.ocr import models
 from batchjob.ocr.engine import OcrError
 from batchjob.ocr.models import RUNTIMES, find_runtime
 from batchjob.ocr.networks import open_classifier, open_network
 from batchjob.ocr.paddle import PaddleEngine, is_in_japanese_print, tilt
-from batchjob.ocr.ppocr import Reader, decode
+from batchjob.ocr.ppocr import MOST_LINES, Reader, decode, find_lines
 from tests.extract.pdfs import printed
 
 TEXT = ("Inspection report for pump A", "The shaft seal was replaced on Monday", "Next visit in October")
@@ -129,3 +129,23 @@ def test_dense_print_after_wide_print_is_read_as_if_it_came_alone() -> None:
     for _ in range(6):
         page.read(np.asarray(printed("W W W W")))
     assert page.read(dense).text == alone
+
+
+def test_of_too_many_lines_the_largest_are_read_and_the_rest_is_told() -> None:
+    sheet = Image.new("L", (2400, 3300), 255)
+    draw = ImageDraw.Draw(sheet)
+    for row in range(45):
+        for column in range(26):
+            draw.text((40 + 90 * column, 40 + 72 * row), "12", fill=0, font_size=40 if row < 5 else 22)
+    found = find_lines(open_network(models.model(models.DETECTION)), np.asarray(sheet), 200)
+    assert len(found.boxes) == MOST_LINES
+    assert found.left_out > 0
+    assert sum(box[:, 1].mean() < 40 + 72 * 5 for box in found.boxes) >= 5 * 26 * 0.95
+
+
+def test_specks_do_not_displace_lines() -> None:
+    probability = np.zeros((1, 1, 1056, 768), np.float32)
+    probability[0, 0, 20:30, 20:200] = 1
+    probability[0, 0, 100:1000:4, 20:740:8] = 1
+    found = find_lines(lambda values: probability, np.full((1056, 768), 255, np.uint8), 90)
+    assert (len(found.boxes), found.left_out) == (1, 0)

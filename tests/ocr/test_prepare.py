@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from itertools import pairwise
+
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
@@ -51,3 +55,24 @@ def test_steps_of_a_fax_are_softened_and_gray_pages_are_not() -> None:
     assert len(prepare(lines()).getcolors() or ()) > 2
     gray = lines().filter(ImageFilter.GaussianBlur(2))
     assert prepare(gray) is gray
+
+
+def test_evening_out_the_light_of_a_huge_page_takes_little_more_than_its_result() -> None:
+    code = (
+        "import resource\n"
+        "from PIL import Image\n"
+        "from batchjob.ocr.prepare import even_light\n"
+        "page = Image.linear_gradient('L').resize((6000, 5000)).point(lambda gray: 80 + gray // 2)\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
+        "before = peak()\n"
+        "assert even_light(page) is not page\n"
+        "print(peak() - before)\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(answer.stdout) < 100  # MiB, of which the result takes 29
+
+
+def test_strips_leave_no_seams() -> None:
+    shade = Image.linear_gradient("L").resize((800, 1100)).point(lambda value: 120 + value // 2)
+    rows = even_light(shade).resize((1, 1100), Image.Resampling.BOX).tobytes()
+    assert max(abs(above - below) for above, below in pairwise(rows)) <= 2

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from batchjob.ocr.engine import OcrError, open_engine
+from batchjob.ocr.engine import OcrError, OcrPage, open_engine
 from batchjob.ocr.tesseract import page_of
 from tests.extract.pdfs import printed
 
@@ -42,7 +42,7 @@ def test_rules_of_a_table_are_no_words() -> None:
 
 
 def test_an_empty_page() -> None:
-    assert page_of("\f", TABLE_HEAD) == ("", 0.0, ())
+    assert page_of("\f", TABLE_HEAD) == OcrPage("", 0.0)
 
 
 TEXT = (

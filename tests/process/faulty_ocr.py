@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from batchjob import sandbox
@@ -68,5 +69,5 @@ def main() -> None:
         sandbox.emit(answer(request["id"], do))
 
 
-if __name__ == "__main__":
-    main()
+def prepare(_: dict[str, object]) -> Callable[[], None]:
+    return main

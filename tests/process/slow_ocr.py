@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 
 from batchjob import sandbox
 
@@ -21,5 +22,5 @@ def main() -> None:
         sandbox.emit(answer | {"lines": [[text, 90.0]], "seconds": SECONDS})
 
 
-if __name__ == "__main__":
-    main()
+def prepare(_: dict[str, object]) -> Callable[[], None]:
+    return main

@@ -1,6 +1,8 @@
-"""run_child against children that misbehave: each end is told apart, and nothing of the group stays alive."""
+"""Children that misbehave: each end is told apart, and nothing of the group stays alive."""
 
+import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -15,14 +17,17 @@ from typing import Any
 import psutil
 import pytest
 
-from batchjob.process.children import ChildEnd, ChildLimits, Ending, run_child
+from batchjob.errors import MachineError
+from batchjob.process.children import ChildEnd, ChildLimits, Ending, NotAnEventError
 from batchjob.process.forkserver import ForkServer
 from batchjob.process.launch import Launch, program
+
+from .running import run_child
 
 ROOT = Path(__file__).parents[2]
 FAULTY = "tests.process.faulty_child"
 MIB = 1024 * 1024
-LIMITS = ChildLimits(seconds=20, silent_seconds=20, memory=500 * MIB, output=50 * MIB)
+LIMITS = ChildLimits(seconds=20, silent_seconds=20, memory=500 * MIB, output=50 * MIB, line=50 * MIB)
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a feature of Linux")
 
 Run = Callable[..., tuple[ChildEnd, list[dict[str, Any]]]]
@@ -139,6 +144,7 @@ def test_a_child_has_no_network(run: Run) -> None:
         ("grandchild_allocates", {"memory": 200 * MIB}, Ending.MEMORY, "limit 200 MiB"),
         ("flood", {"output": MIB}, Ending.OUTPUT, "more than 1 MiB"),
         ("endless_line", {"output": MIB}, Ending.OUTPUT, "more than 1 MiB"),
+        ("endless_line", {"line": 2 * MIB}, Ending.OUTPUT, "line of more than 2 MiB"),
         ("big_file", {"output": MIB}, Ending.OUTPUT, "file of more than 1 MiB"),
         ("nonsense", {}, Ending.CRASHED, "no event"),
         ("exits", {}, Ending.CRASHED, "exit code 1: no more paper"),
@@ -154,6 +160,26 @@ def test_every_end_is_told_apart(
     assert end.ending is ending
     assert words in end.message
     assert time.monotonic() - started < 15
+
+
+def test_a_line_that_the_reader_refuses_ends_the_child(launch: Launch, tmp_path: Path) -> None:
+    def refuse(line: dict[str, Any]) -> None:
+        raise NotAnEventError
+
+    end = run_child(launch, {"do": "hang"}, cwd=tmp_path, limits=LIMITS, on_line=refuse)
+    assert end == ChildEnd(Ending.CRASHED, "it wrote a line that is no event")
+
+
+def test_a_system_without_descriptors_is_the_machines_failure(launch: Launch, tmp_path: Path) -> None:
+    run_child(launch, {"do": "prints"}, cwd=tmp_path, limits=LIMITS, on_line=print)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    os.close(lowest := os.dup(0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 1, hard))
+    try:
+        with pytest.raises(MachineError, match="no process for a document: Too many open files"):
+            run_child(launch, {"do": "prints"}, cwd=tmp_path, limits=LIMITS, on_line=print)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.mark.parametrize("do", ["exits", "segfault", "hang"])
@@ -195,13 +221,13 @@ def test_many_threads_at_once_and_no_leak(run: Run) -> None:
 PARENT = """\
 import sys
 from pathlib import Path
-from batchjob.process.children import ChildLimits, run_child
+from batchjob.process.children import Child, ChildLimits
 from batchjob.process.forkserver import ForkServer
 from batchjob.process.launch import program
 how, module, sys.executable, folder = sys.argv[1:]
 launch = program(module) if how == "program" else ForkServer(module, Path(folder)).launch
-run_child(launch, {"do": "leaves_one_and_waits"}, cwd=Path(folder), limits=ChildLimits(60, 60, 10**9, 10**6),
-          on_line=lambda line: print(line["pids"], flush=True))
+Child(launch, {"do": "leaves_one_and_waits"}, cwd=Path(folder), limits=ChildLimits(60, 60, 10**9, 10**6, 10**6),
+      on_line=lambda line: print(line.decode(), flush=True)).follow()
 """
 
 
@@ -211,7 +237,7 @@ def test_a_killed_parent_takes_its_children_along(how: str, interpreter: str, tm
     command = [sys.executable, "-c", PARENT, how, FAULTY, interpreter, str(tmp_path)]
     parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
-    pids = [int(pid) for pid in parent.stdout.readline().strip("[]\n").split(",")]
+    pids = json.loads(parent.stdout.readline())["pids"]
     pids += [process.pid for process in psutil.Process(parent.pid).children(recursive=True)]
     assert all(alive(pid) for pid in pids)
     parent.send_signal(signal.SIGKILL)

@@ -8,13 +8,12 @@ import textwrap
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from batchjob.errors import FailureCategory
 from batchjob.process.children import ChildEnd, Ending
@@ -189,14 +188,14 @@ def test_a_page_that_kills_its_child_costs_one_page(
 
 
 class Counting:
-    """A fork server that remembers what its children were asked for."""
+    """A fork server that counts its children."""
 
     def __init__(self, server: ForkServer) -> None:
         self._server = server
-        self.asked: list[Mapping[str, Any]] = []
+        self.started = 0
 
     def launch(self, arguments: Mapping[str, object], output: int, cwd: Path) -> Process:
-        self.asked.append(arguments)
+        self.started += 1
         return self._server.launch(arguments, output, cwd)
 
     def close(self) -> None:
@@ -211,10 +210,19 @@ def test_a_page_that_killed_two_children_is_not_drawn_for_the_thumbnail(tmp_path
         readers.parser = counting = Counting(readers.parser)  # type: ignore[assignment]
         found = extract_file(path, settings, tmp_path, NoCache(), readers)
     assert [page.method for page in found.pages] == ["failed", "text"]
-    assert [(asked["pages"], asked["thumbnail"]) for asked in counting.asked[1:]] == [
-        ([1], False),
-        ([2], False),
-    ]
+    assert counting.started == 3  # two die of page 1; the third reads page 2 and draws nothing
+
+
+def test_one_child_reads_all_groups_of_a_document(tmp_path: Path) -> None:
+    path, cache = pdf(tmp_path / "a.pdf", *pages_of(70)), MemoryCache()
+    with Readers(Settings(), 1, tmp_path) as readers:
+        readers.parser = counting = Counting(readers.parser)  # type: ignore[assignment]
+        first = extract_file(path, Settings(), tmp_path, cache, readers)
+        assert (counting.started, len(first.pages), sorted(cache)) == (1, 70, [1, 17, 33, 49, 65])
+        del cache[17], cache[49]
+        again = extract_file(path, Settings(), tmp_path, cache, readers)
+    assert [page.text for page in again.pages] == [page.text for page in first.pages]
+    assert (counting.started, again.cache_hits) == (2, 3)
 
 
 def test_ocr_that_takes_too_long_costs_one_page(extract: Callable[..., Extraction], tmp_path: Path) -> None:
@@ -234,6 +242,25 @@ def test_ocr_that_fails_is_the_pages_failure(extract: Callable[..., Extraction],
     assert [page.method for page in found.pages] == ["text", "failed"]
     assert found.pages[1].error is not None
     assert "no_such_language" in found.pages[1].error.message
+    assert cache == {}
+
+
+@pytest.mark.slow
+def test_lines_that_ocr_left_out_are_told(extract: Callable[..., Extraction], tmp_path: Path) -> None:
+    sheet = Image.new("L", (2400, 3300), 255)
+    draw = ImageDraw.Draw(sheet)
+    for row in range(45):
+        for column in range(26):
+            draw.text((40 + 90 * column, 40 + 72 * row), "12", fill=0, font_size=22)
+    path, cache = tmp_path / "a.png", MemoryCache()
+    sheet.save(path, dpi=(200, 200))
+    found = extract(path, cache)
+    [page] = found.pages
+    assert found.status == "partial"
+    assert page.text.count("12") > 500
+    assert page.error is not None
+    assert page.error.category is FailureCategory.TOO_LARGE
+    assert "lines" in page.error.message
     assert cache == {}
 
 

@@ -13,10 +13,14 @@ import psutil
 import pytest
 
 from batchjob.errors import MachineError
-from batchjob.process.children import ChildEnd, ChildLimits, Ending, run_child
+from batchjob.process.answers import Said
+from batchjob.process.children import ChildEnd, ChildLimits, Ending
 from batchjob.process.forkserver import ForkServer
+from batchjob.process.parsing import ParseChild
 from batchjob.process.readers import PARSER
+from batchjob.settings import Settings
 
+from .running import run_child
 from .test_children import (
     ENVIRONMENT,
     FAULTY,
@@ -126,6 +130,25 @@ def test_a_zygote_that_died_unseen_is_replaced(work: Work, many_switches: None) 
         assert len(descendants()) == 1
 
 
+def test_a_child_that_does_not_start_costs_no_other_one(
+    interpreter: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", interpreter)
+    with ThreadPoolExecutor(2) as threads, ForkServer(FAULTY, tmp_path, start_seconds=5) as server:
+        work = Work(server, tmp_path, threads)
+        hanging = work.start("leaves_one_and_waits")
+        before = zygote()
+        before.suspend()
+        with pytest.raises(MachineError, match="faulty_child did not start within 5 s"):
+            work.start("prints").result()
+        before.resume()
+        assert work.start("prints").result() == ChildEnd(Ending.OK)
+        assert zygote() == before
+        assert not hanging.done()
+        server.close()
+    assert descendants() == []
+
+
 def test_closing_ends_the_children_in_work(work: Work) -> None:
     hanging = [work.start("leaves_one_and_waits") for _ in range(3)]
     work.server.close()
@@ -153,7 +176,7 @@ def test_a_child_that_is_held_back_neither_works_nor_loses_time(work: Work, tmp_
             work.server.launch,
             {"do": "chatter"},
             cwd=tmp_path,
-            limits=ChildLimits(2, 1, LIMITS.memory, LIMITS.output),
+            limits=ChildLimits(2, 1, LIMITS.memory, LIMITS.output, LIMITS.line),
             on_line=lines.append,
             hold=held.is_set,
         )
@@ -172,14 +195,17 @@ def test_a_child_that_is_held_back_neither_works_nor_loses_time(work: Work, tmp_
 def test_the_zygote_of_parse_children_holds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread, so that it may fork; no secrets; no file but its standard ones, three sockets, a child's socket."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not for children")
-    limits = ChildLimits(20, 20, LIMITS.memory, LIMITS.output)
-    arguments = {"path": "/dev/null", "pages": [1], "out": str(tmp_path), "thumbnail": False}
-    with ForkServer(PARSER, tmp_path) as server:
-        end = run_child(server.launch, arguments, cwd=tmp_path, limits=limits, on_line=print)
-        assert end.ending is Ending.OK
+    with (
+        ForkServer(PARSER, tmp_path) as server,
+        ParseChild(server.launch, Path("/dev/null"), Settings(), tmp_path, time.monotonic() + 20) as parser,
+    ):
+        lines: list[Said] = []
+        assert parser.read([1], lines.append, lambda: False) == ChildEnd(Ending.OK)
+        assert [line.event for line in lines] == ["failure"]
+        parser.close()
         process = zygote()
         assert process.num_threads() == 1
-        assert process.num_fds() == 3 + 3
+        wait_until(lambda: process.num_fds() == 3 + 3)
         assert set(process.environ()) <= ENVIRONMENT
         process.send_signal(signal.SIGTERM)
         wait_until(lambda: not alive(process.pid))

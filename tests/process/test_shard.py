@@ -23,10 +23,10 @@ from batchjob.ports import Get, ObjectMeta, Opened
 from batchjob.process.cache import ContentCache, recall_content, remember_content
 from batchjob.process.document import cut_text, language
 from batchjob.process.parts import MAX_RAW_BYTES, PartWriter
-from batchjob.process.scratch import scratch_folder, sweep
 from batchjob.process.shard import OutageWatch
 from batchjob.records import FinalState, ManifestRow, RunInfo, manifest_from_parquet, outcomes_from_parquet
 from batchjob.runs import read_receipt
+from batchjob.scratch import scratch_folder, sweep
 from tests.support.documents import text_pdf, write_folder
 from tests.support.faults import FaultPlan, Faults, SimulatedCrash
 from tests.support.pipeline import Pipeline

@@ -17,7 +17,7 @@ from batchjob.errors import (
     TransientError,
     UsageError,
 )
-from batchjob.records import Checkpoint, FinalState, ManifestRow, RunInfo, manifest_from_parquet
+from batchjob.records import Checkpoint, FinalState, GivenUp, ManifestRow, RunInfo, manifest_from_parquet
 from batchjob.reduce import bulk
 from batchjob.reduce.bulk import Operation, deliver, join_operations
 from batchjob.reduce.checkpoint import CheckpointFile
@@ -93,8 +93,16 @@ def test_the_third_attempt_is_the_last(pipeline: Pipeline, client: opensearchpy.
     assert states(pipeline, run) == {"unmounted.pdf": FinalState.FAILED}
     assert shown(client, pipeline.alias)["unmounted.pdf"]["extraction"]["error"]["category"] == "gave_up"
     assert not list(pipeline.store.list("inbox/"))
-    with pipeline.store.open(layout.quarantined_rows(run.run_id, 0)) as opened:
-        assert [row.key for row in manifest_from_parquet(opened.body.read())] == ["unmounted.pdf"]
+    with pipeline.store.open(layout.quarantined_row(layout.doc_id(source, "unmounted.pdf"))) as opened:
+        given_up = GivenUp.model_validate_json(opened.body.read())
+    assert (given_up.run_id, given_up.row["key"], given_up.category) == (
+        run.run_id,
+        "unmounted.pdf",
+        "gave_up",
+    )
+    (pipeline.folder / "source" / ".batchjob-root").touch()
+    pipeline.run(pipeline.freeze([ManifestRow(source, "unmounted.pdf")], 1))
+    assert not list(pipeline.store.list("quarantine/"))
 
 
 def test_a_failure_never_replaces_a_good_document_of_the_same_etag(

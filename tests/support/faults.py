@@ -14,6 +14,9 @@ from batchjob.ports import (
     BulkItem,
     DeadLetters,
     Index,
+    Job,
+    JobRequest,
+    Jobs,
     Message,
     Move,
     ObjectMeta,
@@ -104,6 +107,30 @@ class FaultStore:
 
     def delete(self, key: str) -> None:
         self._faults.durable(f"delete {key}", lambda: self._inner.delete(key))
+
+
+class FaultJobs:
+    """Jobs whose submission and termination may fail as planned.
+
+    With `unseen` this process finds no job by name: one submitted just now may not show up yet.
+    """
+
+    def __init__(self, inner: Jobs, faults: Faults, *, unseen: bool = False) -> None:
+        self._inner = inner
+        self._faults = faults
+        self._unseen = unseen
+
+    def submit(self, request: JobRequest) -> str:
+        return self._faults.durable(f"submit {request.name}", lambda: self._inner.submit(request))
+
+    def find(self, name: str) -> Sequence[Job]:
+        return [] if self._unseen else self._inner.find(name)
+
+    def describe(self, ids: Sequence[str]) -> Sequence[Job]:
+        return self._inner.describe(ids)
+
+    def terminate(self, job: str, reason: str) -> None:
+        self._faults.durable(f"terminate {job}", lambda: self._inner.terminate(job, reason))
 
 
 class FaultIndex:

@@ -10,11 +10,19 @@ from batchjob import layout
 from batchjob.adapters.clock import SystemClock
 from batchjob.adapters.folder import FolderStore
 from batchjob.adapters.stores import open_source
-from batchjob.manifest.cut import Plan, freeze
+from batchjob.drain.commit import Intake, freeze_rows
+from batchjob.drain.freeze import Target
 from batchjob.ports import Get, Index, Store
 from batchjob.process.reconcile import Surroundings
 from batchjob.process.shard import ShardJob, process_shard
-from batchjob.records import ManifestRow, Outcome, RunInfo, Summary, outcomes_from_parquet
+from batchjob.records import (
+    ManifestRow,
+    Outcome,
+    RunInfo,
+    Summary,
+    manifest_batches,
+    outcomes_from_parquet,
+)
 from batchjob.reduce.load import Landed
 from batchjob.reduce.run import ReduceJob, reduce_run
 from batchjob.settings import Settings
@@ -34,8 +42,9 @@ class Silent:
 
 
 def frozen_run(store: Store, rows: list[ManifestRow], shards: int, alias: str, fingerprint: str) -> RunInfo:
-    run_id = layout.new_run_id(SystemClock().now_ms())
-    return freeze(Plan(run_id, "local", alias, fingerprint, shards), rows, store)
+    intake = Intake(Target("local", alias, fingerprint), "tests", 1.0, shards)
+    [run] = freeze_rows(intake, store, SystemClock(), manifest_batches(rows)).runs
+    return run
 
 
 def folder_source(bucket: str) -> Get:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import boto3
@@ -121,6 +122,50 @@ class SqsServer:
         return self.new_queue(RedrivePolicy=json.dumps(policy)), dead
 
 
+@dataclass(frozen=True)
+class BatchServer:
+    """An AWS Batch server, without containers: what is submitted has succeeded; and queues of one's own in it."""
+
+    endpoint: str
+    region: str = "us-east-1"
+
+    def client(self, service: str = "batch") -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            aws_access_key_id="test-access-key",
+            aws_secret_access_key="test-secret-key",
+            region_name=self.region,
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+
+    def environment(self) -> dict[str, str]:
+        """The variables by which boto3 in a subprocess finds this server."""
+        return S3Server(self.endpoint, region=self.region).environment() | {
+            "AWS_ENDPOINT_URL_BATCH": self.endpoint
+        }
+
+    def new_queue(self) -> str:
+        """Name of a new job queue that no other test uses."""
+        name, client = unique_name("jobs"), self.client()
+        environment = client.create_compute_environment(
+            computeEnvironmentName=name, type="UNMANAGED", state="ENABLED", serviceRole=self._role(name)
+        )
+        order = [{"order": 1, "computeEnvironment": environment["computeEnvironmentArn"]}]
+        client.create_job_queue(jobQueueName=name, state="ENABLED", priority=1, computeEnvironmentOrder=order)
+        return name
+
+    def new_definition(self, station: str) -> str:
+        """Name of a new job definition, made of the file of that station."""
+        told = json.loads((REPOSITORY / "job-definitions" / f"{station}.json").read_text("utf-8"))
+        told["jobDefinitionName"] = unique_name(station)
+        return str(self.client().register_job_definition(**told)["jobDefinitionName"])
+
+    def _role(self, name: str) -> str:
+        arn: str = self.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+        return arn
+
+
 def unique_name(prefix: str = "test") -> str:
     """A name that no other test uses, fit for an index, an alias or a bucket."""
     return f"{prefix}-{uuid4().hex[:12]}"
@@ -139,6 +184,14 @@ def seaweedfs(shared: Path) -> S3Server:
 def moto(shared: Path) -> S3Server:
     """Lists in byte order and takes any key; checks neither signatures nor checksums."""
     return with_bucket(S3Server(once(shared, "moto", start_moto)))
+
+
+def batch(shared: Path) -> BatchServer:
+    """Keeps the calls of AWS Batch and shows jobs by name; runs nothing, and knows no dependencies."""
+    server = BatchServer(once(shared, "moto", start_moto))
+    config = json.dumps({"batch": {"use_docker": False}}).encode()
+    with urlopen(Request(f"{server.endpoint}/moto-api/config", config, method="POST")):  # noqa: S310 - our own
+        return server
 
 
 def elasticmq(shared: Path) -> SqsServer:

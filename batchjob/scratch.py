@@ -1,4 +1,4 @@
-"""A folder a writer for temporary files, swept of dead writers' folders when a shard starts."""
+"""A folder a writer for temporary files, swept of dead writers' folders when the next one is made."""
 
 import fcntl
 import os
@@ -9,12 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from batchjob.errors import UsageError
+from batchjob.errors import MachineError, UsageError
 
 PREFIX = "batchjob-scratch-"
 LOCK = "writer.lock"
 UNLOCKED_SECONDS = 3600
 """Age after which a folder whose writer died before it took its lock is swept."""
+
+
+def full_scratch(folder: Path, found: str) -> MachineError:
+    """The error of a scratch folder without room; `found` says what shows that."""
+    message = f"scratch folder {str(folder)!r} is full ({found}): free some room, or set BATCHJOB_SCRATCH"
+    return MachineError(message, cause="scratch_full")
 
 
 def _is_abandoned(folder: Path) -> bool:

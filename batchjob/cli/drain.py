@@ -1,0 +1,97 @@
+"""`drain`: from the queue to committed runs."""
+
+from contextlib import nullcontext
+
+import click
+import structlog
+
+from batchjob.cli import options, services
+from batchjob.cli.output import log, print_result
+from batchjob.cli.submit import heal, open_submitting
+from batchjob.drain.commit import Committed, Intake, commit_inbox
+from batchjob.drain.filters import key_filter
+from batchjob.drain.freeze import Target
+from batchjob.drain.receive import ReceiveReport, limits_of, receive_all
+from batchjob.drain.submit import Submitting, submit_runs
+from batchjob.errors import TransientError
+from batchjob.process.fingerprint import extraction_fingerprint
+from batchjob.settings import Settings, load_settings
+
+
+@click.command()
+@click.option("--queue", "queue_url", metavar="URL", help="The queue of events (BATCHJOB_QUEUE_URL).")
+@click.option(
+    "--shards", type=click.IntRange(min=1), help="Shards to cut into (default: by BATCHJOB_SHARD_COST)."
+)
+@click.option("--submit", is_flag=True, help="Sweep first, and submit the runs at the end.")
+@options.work
+@options.index
+@options.job_queue
+@options.as_json
+def drain(
+    queue_url: str | None,
+    shards: int | None,
+    submit: bool,
+    work: str | None,
+    index: str | None,
+    job_queue: str | None,
+    as_json: bool,
+) -> None:
+    """Take all events from the queue, and make runs of them and of what is left in the inbox.
+
+    Nothing is lost wherever it ends, and any number may work at once. Without rows there is no run.
+    """
+    settings = load_settings(queue_url=queue_url, work=work, index=index, job_queue=job_queue)
+    structlog.contextvars.bind_contextvars(phase="drain")
+    with open_submitting(settings, services.new_writer()) if submit else nullcontext() as by:
+        if by is not None:
+            _sweep(by)
+        committed = _drain(settings, by.writer if by else services.new_writer(), shards, as_json)
+        if by is not None:
+            submit_runs(by, [run.run_id for run in committed.runs])
+
+
+def _sweep(by: Submitting) -> None:
+    """What cannot be healed now keeps no event from becoming durable; the next sweep tries it again."""
+    try:
+        heal(by)
+    except TransientError as error:
+        log().warning("sweep", error=str(error))
+
+
+def _drain(settings: Settings, writer: str, shards: int | None, as_json: bool) -> Committed:
+    store = services.work_store(settings)
+    received = receive_all(
+        services.queue(settings), store, services.CLOCK, limits_of(settings), key_filter(settings), writer
+    )
+    target = Target("incremental", settings.index, extraction_fingerprint(settings))
+    intake = Intake(target, writer, settings.shard_cost, shards, settings.scratch)
+    committed = commit_inbox(intake, store, services.CLOCK)
+    _show(received, committed, as_json)
+    return committed
+
+
+def _show(received: ReceiveReport, committed: Committed, as_json: bool) -> None:
+    for place in committed.damaged:
+        log().error("a segment could not be read and was set aside", place=place)
+    for run in committed.runs:
+        log().info("run", run_id=run.run_id, rows=run.rows, shards=run.shards)
+    values: dict[str, object] = {
+        "messages": received.messages,
+        "stopped": received.stopped,
+        "events": received.events,
+        "deletions": received.deletions,
+        "duplicates": received.duplicates + committed.repeated,
+        "passed_over": received.passed_over,
+        "quarantined": received.quarantined,
+        "undeleted": received.undeleted,
+        "damaged_segments": len(committed.damaged),
+        "waiting_segments": committed.waiting,
+        "rows": committed.rows,
+        "shards": sum(run.shards for run in committed.runs),
+        "estimated_cpu_seconds": round(committed.cost),
+        "runs": [run.run_id for run in committed.runs],
+    }
+    if not as_json:
+        values["runs"] = "\n".join(run.run_id for run in committed.runs) or "none: nothing to do"
+    print_result("drained", values, as_json)

@@ -1,0 +1,102 @@
+"""`submit` and `sweep`: a run's jobs, in AWS Batch or on this machine, and what became of them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import click
+import structlog
+
+from batchjob.cli import options, services
+from batchjob.cli.output import print_json, print_result, print_table, progress_bar
+from batchjob.drain.submit import (
+    Submitting,
+    process_name,
+    reduce_name,
+    start_reducer,
+    submit_run,
+    submit_runs,
+)
+from batchjob.drain.sweep import Submitter, Sweeper, Swept
+from batchjob.drain.sweep import sweep as sweep_runs
+from batchjob.errors import TransientError
+from batchjob.settings import Settings, load_settings
+
+
+@contextmanager
+def open_submitting(settings: Settings, writer: str) -> Iterator[Submitting]:
+    """Submission to the queue of the settings; jobs of this machine have ended when it closes.
+
+    Jobs are told where the work is; everything else is in their definition. Raises UsageError, and TransientError
+    where a job of this machine failed.
+    """
+    store, told = services.work_store(settings), {"BATCHJOB_WORK": settings.work}
+    if services.job_queue(settings) != services.LOCAL_QUEUE:
+        yield Submitting(store, services.batch_jobs(settings), services.CLOCK, writer, told)
+        return
+    from batchjob.cli.local import Progress
+    from batchjob.local.jobqueue import LocalJobQueue
+    from batchjob.process.capacity import capacity
+
+    with progress_bar() as bar:
+        jobs = LocalJobQueue(capacity(None).workers, Progress(bar, None), services.CLOCK)
+        yield Submitting(store, jobs, services.CLOCK, writer, told)
+        failed = [job for job in jobs.wait() if job.status == "FAILED"]
+    if failed:
+        raise TransientError(f"job {failed[0].name} failed {failed[0].reason}; the lines above say why")
+
+
+def heal(by: Submitting) -> Swept:
+    """One sweep over all open runs. Raises UsageError, TransientError."""
+    submitter = Submitter(partial(submit_run, by), partial(start_reducer, by), process_name, reduce_name)
+    return sweep_runs(Sweeper(by.store, by.jobs, submitter, by.clock, by.writer))
+
+
+@click.command()
+@click.argument("run")
+@options.work
+@options.job_queue
+@options.as_json
+def submit(run: str, work: str | None, job_queue: str | None, as_json: bool) -> None:
+    """Submit the jobs of RUN: one a shard, and a reducer after them.
+
+    A run that has its jobs is left as it is. With `--job-queue local` the jobs run on this machine, and end with this
+    command.
+    """
+    settings = load_settings(work=work, job_queue=job_queue)
+    structlog.contextvars.bind_contextvars(run=run, phase="submit")
+    with open_submitting(settings, services.new_writer()) as by:
+        submission = submit_runs(by, [run])[run]
+    values = {
+        "run_id": run,
+        "process_job": submission.process_job,
+        "reduce_job": submission.reduce_job,
+        "submitted_now": submission.writer == by.writer,
+    }
+    print_result(f"run {run}", values, as_json)
+
+
+@click.command()
+@options.work
+@options.job_queue
+@options.as_json
+def sweep(work: str | None, job_queue: str | None, as_json: bool) -> None:
+    """Bring every open run one step on, where its jobs cannot.
+
+    Submits runs without jobs, gives up shards all of whose jobs are dead (their rows come back), starts the reducer
+    of a run whose shards are done, closes finished runs. Doing it often does no harm.
+    """
+    settings = load_settings(work=work, job_queue=job_queue)
+    structlog.contextvars.bind_contextvars(phase="sweep")
+    with open_submitting(settings, services.new_writer()) as by:
+        swept = heal(by)
+    values = {
+        "closed": swept.closed,
+        "submitted": swept.submitted,
+        "abandoned": swept.abandoned,
+        "reducing": swept.reducing,
+    }
+    if as_json:
+        print_json(values)
+    else:
+        print_table("swept", ["", "runs"], [(name, "\n".join(runs) or "-") for name, runs in values.items()])

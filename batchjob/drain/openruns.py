@@ -1,0 +1,134 @@
+"""Runs that are not finished: how far they are, and giving up shards that no process will do (invariant 8)."""
+
+import hashlib
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from batchjob import layout
+from batchjob.drain.ledger import read_ledger
+from batchjob.errors import AlreadyExistsError, FailureCategory, UsageError
+from batchjob.ports import CreateOnce, Get, List, Put, read_or_none
+from batchjob.records import (
+    ABANDONED,
+    DIED,
+    DIED_ALONE,
+    MAX_ATTEMPTS,
+    FinalState,
+    ManifestRow,
+    Outcome,
+    Output,
+    Receipt,
+    RunInfo,
+    ShardCounts,
+    manifest_from_parquet,
+    outcomes_to_parquet,
+)
+from batchjob.runs import read_run
+
+
+class RunsStore(Get, List, Protocol):
+    """The verbs for looking at runs."""
+
+
+class AbandonStore(Get, Put, CreateOnce, List, Protocol):
+    """The verbs for giving up shards."""
+
+
+class Phase(StrEnum):
+    """How far a run is. `processed`: only the reducer is missing."""
+
+    UNSUBMITTED = "unsubmitted"
+    PROCESSING = "processing"
+    PROCESSED = "processed"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A run of the ledger and which of its shards have no receipt."""
+
+    run: RunInfo
+    phase: Phase
+    missing: list[int]
+
+
+def open_runs(store: RunsStore) -> Iterator[OpenRun]:
+    """The runs that the ledger calls open, oldest first. Raises TransientError."""
+    ledger = read_ledger(store)
+    for run_id in sorted(ledger.open):
+        run = read_run(store, run_id)
+        missing = missing_shards(store, run)
+        if read_or_none(store, layout.summary(run_id)) is not None:
+            phase = Phase.FINISHED
+        elif run_id in ledger.unsubmitted:
+            phase = Phase.UNSUBMITTED
+        else:
+            phase = Phase.PROCESSING if missing else Phase.PROCESSED
+        yield OpenRun(run, phase, missing)
+
+
+def missing_shards(store: List, run: RunInfo) -> list[int]:
+    """Shards without a receipt, in order. Raises TransientError."""
+    done = {layout.shard_of_receipt(meta.key) for meta in store.list(layout.receipts(run.run_id))}
+    return [shard for shard in range(run.shards) if shard not in done]
+
+
+def abandon(
+    store: AbandonStore,
+    run: RunInfo,
+    shards: Iterable[int],
+    writer: str,
+    why: str,
+    *,
+    killed: Collection[int] = (),
+) -> list[int]:
+    """Gives up shards: their rows come back when the run is reduced. Returns those that no process did after all.
+
+    Of shards that `killed` their process one row is to blame: they come back apart from the others, and a row that
+    was alone has made an attempt. The receipt decides the race with a process that is still alive: it is created
+    once. Raises UsageError (no such shard), TransientError.
+    """
+    return [shard for shard in shards if _abandon(store, run, shard, writer, why, killed=shard in killed)]
+
+
+def _abandon(store: AbandonStore, run: RunInfo, shard: int, writer: str, why: str, *, killed: bool) -> bool:
+    data = read_or_none(store, layout.manifest(run.run_id, shard))
+    if data is None:
+        raise UsageError(f"run {run.run_id} has no shard {shard}: its shards are 0 to {run.shards - 1}")
+    rows = manifest_from_parquet(data)
+    cause = ABANDONED if not killed else DIED if len(rows) > 1 else DIED_ALONE
+    outcomes = [_outcome(row, cause, why) for row in rows]
+    encoded = outcomes_to_parquet(outcomes)
+    key = layout.outcomes(run.run_id, shard, writer)
+    store.put(key, encoded)
+    failures = sum(outcome.state is FinalState.FAILED for outcome in outcomes)
+    receipt = Receipt(
+        shard=shard,
+        writer=writer,
+        parts=(),
+        failures=(),
+        outcomes=Output(key=key, size=len(encoded), sha256=hashlib.sha256(encoded).hexdigest()),
+        counts=ShardCounts(rows=len(rows), requeued=len(rows) - failures, failures=failures),
+        seconds=0.0,
+        abandoned=why,
+    )
+    try:
+        store.create_once(layout.receipt(run.run_id, shard), receipt.to_json())
+    except AlreadyExistsError:
+        return False
+    return True
+
+
+def _outcome(row: ManifestRow, cause: str, why: str) -> Outcome:
+    given_up = cause == DIED_ALONE and row.attempt >= MAX_ATTEMPTS
+    return Outcome(
+        layout.doc_id(row.bucket, row.key),
+        row.bucket,
+        row.key,
+        FinalState.FAILED if given_up else FinalState.REQUEUED,
+        row.attempt,
+        category=FailureCategory.GAVE_UP.value if given_up else cause,
+        message=why,
+    )

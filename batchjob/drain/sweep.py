@@ -1,0 +1,174 @@
+"""Healing: what dead drains, jobs and reducers left is finished, started anew, or given up (invariant 8)."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Protocol
+
+from batchjob import layout
+from batchjob.drain.commit import tidy_inbox
+from batchjob.drain.cost import learn_costs
+from batchjob.drain.ledger import close_runs, mark_submitted
+from batchjob.drain.openruns import OpenRun, Phase, abandon, open_runs
+from batchjob.errors import ExitCode, TransientError
+from batchjob.ports import Clock, Job, Store, read_or_none
+from batchjob.records import RunInfo, Submission
+
+GRACE_MS = 3600 * 1000
+"""How long after a submission a job that the service does not know may only be unknown yet."""
+ENDED_WITHOUT_RECEIPT = "all its jobs ended without a receipt"
+DESCRIBED = 100
+"""Jobs that one call describes; AWS Batch's limit."""
+
+
+class LookAtJobs(Protocol):
+    """The verbs of ports.Jobs for finding out whether jobs live."""
+
+    def find(self, name: str) -> Sequence[Job]: ...
+
+    def describe(self, ids: Sequence[str]) -> Sequence[Job]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Submitter:
+    """How runs get their jobs, and how the jobs are called; each takes a run's name. Raises what submission raises."""
+
+    submit: Callable[[str], object]
+    reduce: Callable[[str], object]
+    process_name: Callable[[str], str]
+    reduce_name: Callable[[str], str]
+
+
+@dataclass(slots=True)
+class Swept:
+    """What was healed: runs closed, runs submitted, shards given up by run, runs whose reducer was started."""
+
+    closed: list[str] = field(default_factory=list)
+    submitted: list[str] = field(default_factory=list)
+    abandoned: dict[str, list[int]] = field(default_factory=dict)
+    reducing: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeper:
+    """What a sweep works with; `writer` is this process's name."""
+
+    store: Store
+    jobs: LookAtJobs
+    submitter: Submitter
+    clock: Clock
+    writer: str
+
+
+def sweep(sweeper: Sweeper) -> Swept:
+    """Looks at every open run once. Doing it twice, or two at once, does no harm.
+
+    A run that cannot be healed now does not keep others from it. Raises TransientError.
+    """
+    store, swept = sweeper.store, Swept()
+    failures: list[TransientError] = []
+    tidy_inbox(sweeper.writer, store, sweeper.clock)
+    for found in open_runs(store):
+        try:
+            _heal(sweeper, found, swept)
+        except TransientError as error:
+            failures.append(error)
+    mark_submitted(store, sweeper.writer, swept.submitted)
+    close_runs(store, sweeper.writer, swept.closed)
+    if failures:
+        raise failures[0]
+    return swept
+
+
+def _heal(sweeper: Sweeper, found: OpenRun, swept: Swept) -> None:
+    run_id = found.run.run_id
+    if found.phase is Phase.FINISHED:
+        learn_costs(sweeper.store, found.run)
+        swept.closed.append(run_id)
+    elif found.phase is Phase.UNSUBMITTED:
+        sweeper.submitter.submit(run_id)
+        swept.submitted.append(run_id)
+    else:
+        _heal_submitted(sweeper, found, swept)
+
+
+def _heal_submitted(sweeper: Sweeper, found: OpenRun, swept: Swept) -> None:
+    """Gives dead shards up; where all shards are done then, sees that a reducer lives."""
+    run_id, submitter = found.run.run_id, sweeper.submitter
+    known = _submission(sweeper.store, run_id)
+    recent = sweeper.clock.now_ms() - known.at < GRACE_MS
+    missing = found.missing
+    if missing:
+        parents = _ids(sweeper.jobs, submitter.process_name(run_id), known.process_job)
+        dead = _dead_shards(sweeper.jobs, parents, found, recent=recent)
+        if dead:
+            swept.abandoned[run_id] = _give_up(sweeper, found.run, dead)
+        missing = [shard for shard in missing if shard not in dead]
+    if missing:
+        return
+    ids = _ids(sweeper.jobs, submitter.reduce_name(run_id), known.reduce_job)
+    if not _any_alive(sweeper.jobs, ids, recent=recent):
+        submitter.reduce(run_id)
+        swept.reducing.append(run_id)
+
+
+def _submission(store: Store, run_id: str) -> Submission:
+    data = read_or_none(store, layout.submission(run_id))
+    return Submission(writer="", at=0) if data is None else Submission.model_validate_json(data)
+
+
+def _ids(jobs: LookAtJobs, name: str, recorded: str | None) -> list[str]:
+    """All jobs of a name: a submission may have happened twice."""
+    return sorted({job.id for job in jobs.find(name)} | ({recorded} if recorded else set()))
+
+
+def _give_up(sweeper: Sweeper, run: RunInfo, dead: Mapping[int, list[Job]]) -> list[int]:
+    """Shards that died of the same are given up together, with the job's own words."""
+    done: list[int] = []
+    for why, shards in _by_reason(dead).items():
+        killed = {shard for shard in shards if any(map(_was_killed, dead[shard]))}
+        done += abandon(sweeper.store, run, shards, sweeper.writer, why, killed=killed)
+    return sorted(done)
+
+
+def _by_reason(dead: Mapping[int, list[Job]]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for shard, jobs in dead.items():
+        reasons = sorted({job.reason for job in jobs if job.reason})
+        found.setdefault("; ".join([ENDED_WITHOUT_RECEIPT, *reasons]), []).append(shard)
+    return found
+
+
+def _was_killed(job: Job) -> bool:
+    """By what it worked on: no outage (exit code 75), no lost machine (none at all)."""
+    return job.exit_code not in (None, ExitCode.DONE, ExitCode.TRY_AGAIN, ExitCode.USAGE)
+
+
+def _dead_shards(
+    jobs: LookAtJobs, parents: Sequence[str], found: OpenRun, *, recent: bool
+) -> dict[int, list[Job]]:
+    """The missing shards none of whose jobs lives, with these jobs; none while an array as a whole does."""
+    if _any_alive(jobs, parents, recent=recent):
+        return {}
+    ids = {_child(parent, shard, found.run): shard for parent in parents for shard in found.missing}
+    ended: dict[int, list[Job]] = {shard: [] for shard in found.missing}
+    for job in _described(jobs, list(ids)):
+        ended[ids[job.id]].append(job)
+    return {shard: its_jobs for shard, its_jobs in ended.items() if all(job.ended for job in its_jobs)}
+
+
+def _child(parent: str, shard: int, run: RunInfo) -> str:
+    """A run of one shard is a plain job."""
+    return parent if run.shards == 1 else f"{parent}:{shard}"
+
+
+def _any_alive(jobs: LookAtJobs, ids: Sequence[str], *, recent: bool) -> bool:
+    """Whether one has not ended, or, shortly after a submission, none may be known yet."""
+    known = list(_described(jobs, ids))
+    return any(not job.ended for job in known) or (recent and not known)
+
+
+def _described(jobs: LookAtJobs, ids: Sequence[str]) -> Iterable[Job]:
+    remaining = iter(ids)
+    while some := list(islice(remaining, DESCRIBED)):
+        yield from jobs.describe(some)

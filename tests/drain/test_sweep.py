@@ -1,0 +1,197 @@
+"""Sweeping: every open run is brought on by one step, once, however often and wherever the sweep dies."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from batchjob import layout
+from batchjob.adapters.clock import SystemClock
+from batchjob.adapters.folder import FolderStore
+from batchjob.drain.commit import commit_rows
+from batchjob.drain.ledger import mark_submitted, read_ledger
+from batchjob.drain.openruns import missing_shards
+from batchjob.drain.sweep import GRACE_MS, Submitter, Sweeper, Swept, sweep
+from batchjob.errors import TransientError
+from batchjob.ports import Job, Store
+from batchjob.records import RunInfo, Submission, manifest_batches
+from batchjob.reduce.receipts import read_outcomes, read_receipts
+from tests.support.faults import KINDS, FaultPlan, Faults, FaultStore, Kind, SimulatedCrash
+from tests.support.segments import events, intake, put_segment
+from tests.support.servers import unique_name
+
+CLOCK = SystemClock()
+
+
+@dataclass
+class Service:
+    """What the job service shows: states by id, ids by name; and what is asked of submission."""
+
+    states: dict[str, str] = field(default_factory=dict)
+    names: dict[str, list[str]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    down: bool = False
+    exit_codes: dict[str, int] = field(default_factory=dict)
+
+    def find(self, name: str) -> Sequence[Job]:
+        return self.describe(self.names.get(name, []))
+
+    def describe(self, ids: Sequence[str]) -> Sequence[Job]:
+        assert len(ids) <= 100
+        return [
+            Job(name, name, self.states[name], 0, exit_code=self.exit_codes.get(name), reason="why")
+            for name in ids
+            if name in self.states
+        ]
+
+    def submit(self, run_id: str) -> None:
+        if self.down:
+            raise TransientError("no answer")
+        self.asked.append(f"submit {run_id}")
+
+    def submitter(self) -> Submitter:
+        return Submitter(
+            self.submit,
+            lambda run_id: self.asked.append(f"reduce {run_id}"),
+            "process-{}".format,
+            "reduce-{}".format,
+        )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderStore:
+    return FolderStore(tmp_path / "work")
+
+
+@pytest.fixture
+def service() -> Service:
+    return Service()
+
+
+def new_run(store: Store, shards: int = 3) -> RunInfo:
+    [run] = commit_rows(intake(shards), store, CLOCK, manifest_batches(events(unique_name(), 7))).runs
+    return run
+
+
+def submitted_run(store: Store, shards: int = 3, age_ms: int = 0) -> RunInfo:
+    run = new_run(store, shards)
+    record = Submission(writer="w", at=CLOCK.now_ms() - age_ms, process_job="p", reduce_job="r")
+    store.create_once(layout.submission(run.run_id), record.to_json())
+    mark_submitted(store, "w", [run.run_id])
+    return run
+
+
+def swept(store: Store, service: Service) -> Swept:
+    return sweep(Sweeper(store, service, service.submitter(), CLOCK, unique_name("sweep")))
+
+
+def test_a_run_without_submission_is_submitted_and_a_finished_one_closed(
+    store: FolderStore, service: Service
+) -> None:
+    waiting, finished = new_run(store), submitted_run(store)
+    store.put(layout.summary(finished.run_id), b"{}")
+    assert swept(store, service) == Swept(closed=[finished.run_id], submitted=[waiting.run_id])
+    assert service.asked == [f"submit {waiting.run_id}"]
+    ledger = read_ledger(store)
+    assert (ledger.open, ledger.unsubmitted) == ((waiting.run_id,), ())
+
+
+def test_one_run_that_cannot_be_submitted_holds_up_no_other(store: FolderStore, service: Service) -> None:
+    waiting, finished = new_run(store), submitted_run(store)
+    store.put(layout.summary(finished.run_id), b"{}")
+    service.down = True
+    with pytest.raises(TransientError):
+        swept(store, service)
+    assert (read_ledger(store).open, read_ledger(store).unsubmitted) == ((waiting.run_id,),) * 2
+
+
+def test_living_jobs_are_left_alone(store: FolderStore, service: Service) -> None:
+    submitted_run(store)
+    service.states = {"p": "PENDING", "p:0": "FAILED", "p:1": "RUNNING", "r": "PENDING"}
+    assert swept(store, service) == Swept()
+
+
+def test_dead_shards_are_given_up_and_the_reducer_starts(store: FolderStore, service: Service) -> None:
+    run = submitted_run(store)
+    store.put(layout.receipt(run.run_id, 1), b"{}")
+    service.states = {"p": "FAILED", "p:0": "FAILED", "p:1": "SUCCEEDED", "r": "FAILED"}
+    assert swept(store, service) == Swept(abandoned={run.run_id: [0, 2]}, reducing=[run.run_id])
+    assert service.asked == [f"reduce {run.run_id}"]
+    service.states["r2"], service.names[f"reduce-{run.run_id}"] = "RUNNABLE", ["r2"]
+    assert swept(store, service) == Swept()
+
+
+def test_a_second_submission_that_lives_saves_its_shards(store: FolderStore, service: Service) -> None:
+    run = submitted_run(store)
+    service.names[f"process-{run.run_id}"] = ["q"]
+    service.states = {"p": "FAILED", "p:0": "FAILED", "p:1": "FAILED", "p:2": "FAILED", "q": "RUNNABLE"}
+    assert swept(store, service) == Swept()
+    service.states |= {"q": "FAILED", "q:0": "FAILED", "q:1": "RUNNING", "q:2": "FAILED"}
+    assert swept(store, service) == Swept(abandoned={run.run_id: [0, 2]})
+    assert missing_shards(store, run) == [1]
+
+
+def test_a_plain_job_is_its_only_shard(store: FolderStore, service: Service) -> None:
+    run = submitted_run(store, shards=1)
+    service.states = {"p": "FAILED", "r": "FAILED"}
+    assert swept(store, service) == Swept(abandoned={run.run_id: [0]}, reducing=[run.run_id])
+
+
+def test_what_killed_its_shard_is_told_from_an_outage(store: FolderStore, service: Service) -> None:
+    """Exit code 75 is an outage, none a lost machine; a row that was with others is not blamed alone."""
+    many, alone = submitted_run(store), submitted_run(store, shards=7)
+    service.states = {"p": "FAILED"} | {f"p:{n}": "FAILED" for n in range(7)}
+    service.exit_codes = {"p:0": 75, "p:2": 137}
+    swept(store, service)
+
+    def causes(run: RunInfo) -> list[set[str | None]]:
+        receipts = read_receipts(store, run)
+        return [{outcome.category for outcome in outcomes} for _, outcomes in read_outcomes(store, receipts)]
+
+    assert causes(many) == [{"abandoned"}, {"abandoned"}, {"died"}]
+    assert causes(alone) == [{"abandoned"}] * 2 + [{"died_alone"}] + [{"abandoned"}] * 4
+    assert {receipt.abandoned for receipt in read_receipts(store, many)} == {
+        "all its jobs ended without a receipt; why"
+    }
+
+
+@pytest.mark.parametrize(("age", "known"), [(0, True), (GRACE_MS + 1, False)])
+def test_jobs_that_the_service_does_not_know_are_dead_after_an_hour(
+    store: FolderStore, service: Service, age: int, known: bool
+) -> None:
+    run = submitted_run(store, age_ms=age)
+    assert (swept(store, service) == Swept()) is known
+    assert (missing_shards(store, run) == []) is not known
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sweep_may_die_at_every_step(tmp_path: Path, kind: Kind) -> None:
+    def filled(folder: Path) -> tuple[FolderStore, Service, RunInfo]:
+        store = FolderStore(folder)
+        new_run(store)
+        finished, dead = submitted_run(store), submitted_run(store)
+        store.put(layout.summary(finished.run_id), b"{}")
+        [segment, *_] = read_ledger(store).adopted or [put_segment(store, "none", [])]
+        store.put(segment, b"")
+        return store, Service({"p": "FAILED", "r": "FAILED"}), dead
+
+    at, died = 0, True
+    while died:
+        at += 1
+        store, service, dead = filled(tmp_path / str(at))
+        faulty = FaultStore(store, Faults(FaultPlan(at, kind)))
+        died = False
+        with suppress(TransientError):
+            try:
+                swept(faulty, service)
+            except SimulatedCrash:
+                died = True
+        swept(store, service)
+        ledger = read_ledger(store)
+        assert (len(ledger.open), ledger.unsubmitted) == (2, ())
+        assert sum(receipt.counts.requeued for receipt in read_receipts(store, dead)) == dead.rows
+        assert f"reduce {dead.run_id}" in service.asked
+        died = died or (kind == "answer_lost" and at < 12)
+    assert at > 8
