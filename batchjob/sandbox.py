@@ -19,7 +19,7 @@ _LINUX = sys.platform.startswith("linux")
 _events = 1
 
 
-def enter(*, starts_programs: bool = False) -> dict[str, Any]:
+def enter(*, starts_programs: bool = False, keeps_network: bool = False) -> dict[str, Any]:
     """Limits this process and returns the arguments that the parent gave.
 
     `starts_programs`: a program started from here must not outlive the parent either. Then the parent's
@@ -29,7 +29,7 @@ def enter(*, starts_programs: bool = False) -> dict[str, Any]:
     request = json.loads(sys.argv[1])
     _keep_stdout_for_events()
     _limit_resources(request["output"])
-    if _LINUX:
+    if _LINUX and not keeps_network:
         _leave_the_network()
     if starts_programs:
         signal.signal(signal.SIGTERM, _kill_group)

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -42,6 +43,13 @@ def _check_page_modes(text: str) -> str:
     for name, mode in pairs(text):
         if not mode.isdecimal() or int(mode) not in _PAGE_MODES:
             raise ValueError(f"{name}={mode}: Tesseract reads text in the modes {sorted(_PAGE_MODES)}")
+    return text
+
+
+def _check_converter(text: str) -> str:
+    words = shlex.split(text)
+    if words and not all(any(place in word for word in words[1:]) for place in ("{input}", "{output}")):
+        raise ValueError("a program, then its arguments, among them {input} and {output}")
     return text
 
 
@@ -136,6 +144,11 @@ class Settings(BaseSettings):
     """Largest image, in pixels."""
     max_content_bytes: Annotated[int, Field(ge=1024)] = 5 * MIB
     """Text kept of a document, in UTF-8 bytes; the rest is counted as truncated."""
+    xdw_converter: Annotated[str, AfterValidator(_check_converter)] = ""
+    """Program that makes a PDF of a DocuWorks file, for what is not read without it: a command line with `{input}` and
+    `{output}`, run without a shell. Without it such pages are lost, and told. docs/docuworks.md tells how."""
+    xdw_converter_seconds: Annotated[float, Field(gt=0)] = 300.0
+    """Wall time for one call of that program."""
     page_seconds: Annotated[float, Field(gt=0)] = 60.0
     """Wall time without a finished page after which a child process is stopped."""
     document_seconds: Annotated[float, Field(gt=0)] = 3600.0

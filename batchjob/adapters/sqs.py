@@ -16,7 +16,6 @@ from batchjob.ports import Message, Move, QueueCounts
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.type_defs import BatchResultErrorEntryTypeDef
 
 ATTEMPTS = 4
 CONNECT_SECONDS = 5
@@ -69,7 +68,7 @@ class SqsQueue:
         entries = [{"Id": str(n), "ReceiptHandle": receipt} for n, receipt in enumerate(receipts.values())]
         with translated(self.url):
             answer = self._client.delete_message_batch(QueueUrl=self.url, Entries=entries)  # type: ignore[arg-type]
-            return _refused([*receipts], answer.get("Failed", []))
+            return _refused([*receipts], answer)
 
     def extend(self, receipts: Mapping[str, str], seconds: int) -> Mapping[str, str]:
         entries = [
@@ -78,7 +77,7 @@ class SqsQueue:
         ]
         with translated(self.url):
             answer = self._client.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)  # type: ignore[arg-type]
-            return _refused([*receipts], answer.get("Failed", []))
+            return _refused([*receipts], answer)
 
     def counts(self) -> QueueCounts:
         with translated(self.url):
@@ -105,7 +104,7 @@ class SqsQueue:
                         QueueUrl=self.url,
                         MessageBody=message.body,
                         MessageAttributes=attributes,  # type: ignore[arg-type]
-                    )
+                    )["MessageId"]  # an answer that was cut short has none
             except UsageError as error:
                 refused[message.id] = str(error)
         return refused
@@ -156,5 +155,12 @@ def _message(found: Any) -> Message:
     )
 
 
-def _refused(ids: Sequence[str], failed: "Sequence[BatchResultErrorEntryTypeDef]") -> dict[str, str]:
-    return {ids[int(entry["Id"])]: f"{entry['Code']}: {entry.get('Message', '')}" for entry in failed}
+def _refused(ids: Sequence[str], answer: Any) -> dict[str, str]:
+    """botocore takes an answer that was cut short for an empty one: so what is not told to be done is not done."""
+    done = {entry["Id"] for entry in answer.get("Successful", [])}
+    failed = {e["Id"]: f"{e['Code']}: {e.get('Message', '')}" for e in answer.get("Failed", [])}
+    return {
+        message: failed.get(str(number), "the answer says nothing of it")
+        for number, message in enumerate(ids)
+        if str(number) not in done
+    }

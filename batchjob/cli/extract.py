@@ -11,8 +11,9 @@ from batchjob.cli.output import print_json
 from batchjob.errors import ExitCode, UsageError
 from batchjob.ocr.installed import check as check_ocr
 from batchjob.process.capacity import capacity
+from batchjob.process.conversion import extract_document
 from batchjob.process.doctypes import type_of
-from batchjob.process.extraction import NoCache, extract_file
+from batchjob.process.groups import NoCache
 from batchjob.process.readers import Readers
 from batchjob.records import Extraction, PageText
 from batchjob.scratch import scratch_folder
@@ -43,7 +44,7 @@ def extract(ctx: click.Context, files: tuple[Path, ...], doc_type: str | None, a
     with scratch_folder(settings.scratch) as scratch, Readers(settings, workers, scratch) as readers:
         for path in files:
             kind = doc_type or type_of(path.as_posix(), settings)
-            found = extract_file(path, settings, scratch, NoCache(), readers, kind)
+            found = extract_document(path, settings, scratch, NoCache(), readers, kind)
             failed += found.status == "failed"
             _show(path, found, as_json)
     if failed:

@@ -131,13 +131,10 @@ class _Drain:
         if self.stop.is_set():
             return 0
         if self.seconds_left <= 0:
-            self.report.stopped = "time"
             return 0
         with self._lock:
             allowed = min(BATCH, self.limits.messages - self._reserved)
             self._reserved += allowed
-        if not allowed:
-            self.report.stopped = "count"
         return allowed
 
     def give_back(self, unused: int) -> None:
@@ -157,6 +154,10 @@ class _Drain:
     def ended(self, receivers: list[Future[None]]) -> ReceiveReport:
         for receiver in receivers:
             receiver.result()
+        if self._reserved >= self.limits.messages:
+            self.report.stopped = "count"
+        elif self.seconds_left <= 0:
+            self.report.stopped = "time"
         self.report.seconds = time.monotonic() - self._started
         self.report.segments.sort()
         self.report.quarantine_files.sort()

@@ -25,7 +25,8 @@ from PIL import (
 
 from batchjob import sandbox
 from batchjob.extract import image, pdf
-from batchjob.extract.detect import HEAD, Kind, NotReadError, detect
+from batchjob.extract.detect import DOCUWORKS, HEAD, Kind, NotReadError, detect
+from batchjob.extract.xdw import reader as xdw
 
 Event = dict[str, object]
 
@@ -41,12 +42,12 @@ def events(arguments: dict[str, Any], requests: Iterable[dict[str, Any]]) -> Ite
     try:
         with path.open("rb") as file:
             kind = detect(file.read(HEAD))
-        answers = (
-            _of_pdf(path, arguments, requests)
-            if kind is Kind.PDF
-            else _of_image(path, kind, arguments, requests)
-        )
-        yield from answers
+        if kind is Kind.PDF:
+            yield from _of_pdf(path, arguments, requests)
+        elif kind in DOCUWORKS:
+            yield from _of_docuworks(path, kind, arguments, requests)
+        else:
+            yield from _of_image(path, kind, arguments, requests)
     except NotReadError as error:
         for _ in requests:
             yield {
@@ -68,6 +69,21 @@ def _of_pdf(path: Path, arguments: dict[str, Any], requests: Iterator[dict[str, 
                     yield pdf.read_page(document, number, out, arguments["dpi"])
             if request["thumbnail"]:
                 yield _thumbnail_event(out, pdf.thumbnail(document))
+            yield DONE
+
+
+def _of_docuworks(
+    path: Path, kind: Kind, arguments: dict[str, Any], requests: Iterator[dict[str, Any]]
+) -> Iterator[Event]:
+    out = Path(arguments["out"])
+    with xdw.open_xdw(path, kind, out, arguments["max_pixels"]) as document:
+        for request in requests:
+            yield xdw.describe(document)
+            for number in request["pages"]:
+                if number <= len(document.pages):
+                    yield xdw.read_page(document, number, out, arguments["dpi"])
+            if request["thumbnail"]:
+                yield _thumbnail_event(out, xdw.thumbnail(document))
             yield DONE
 
 

@@ -25,6 +25,11 @@ class Kind(StrEnum):
     BMP = "image/bmp"
     GIF = "image/gif"
     WEBP = "image/webp"
+    XDW = "application/vnd.fujixerox.docuworks"
+    XBD = "application/vnd.fujixerox.docuworks.binder"
+
+
+DOCUWORKS = frozenset({Kind.XDW, Kind.XBD})
 
 
 class NotReadError(Exception):
@@ -60,13 +65,20 @@ _OTHERS = (
     (b"<!DOCTYPE html", "text/html", "a web page"),
     (b"<html", "text/html", "a web page"),
 )
-_DOCUWORKS = (b"\x60\x0e\x82\x01", "application/vnd.fujixerox.docuworks")
+_DOCUWORKS_START = b"\x60\x0e\x82\x01"
+_DOCUWORKS_GUARD = b"\x83\x04\x01\x0d\x0a\x01"
+_DOCUWORKS_WITHIN = 32
+_BINDER = b"\x80\x03\x00\xc0\x14"
+_NO_DOCUWORKS = (b"XDWF", b"XBDF")
+"""What fabricated samples begin with."""
 
 
 def detect(head: bytes) -> Kind:
     """The kind of a file that begins with `head`, its first HEAD bytes or all of it. Raises NotReadError."""
     if not head:
         raise NotReadError(FailureCategory.EMPTY, "application/x-empty", "the file is empty")
+    if head.startswith(b"\x60") and _DOCUWORKS_GUARD in head[:_DOCUWORKS_WITHIN]:
+        return Kind.XBD if _BINDER in head[:_DOCUWORKS_WITHIN] else Kind.XDW
     if b"%PDF-" in head[: _PDF_HEADER_WITHIN + 4]:
         return Kind.PDF
     for magic, kind in _IMAGES:
@@ -83,9 +95,9 @@ def detect(head: bytes) -> Kind:
 
 
 def _not_read(head: bytes) -> NotReadError:
-    magic, mime_type = _DOCUWORKS
-    if head.startswith(magic):
-        return NotReadError(FailureCategory.UNSUPPORTED, mime_type, "DocuWorks files are not read yet")
+    if head.startswith((*_NO_DOCUWORKS, _DOCUWORKS_START)):
+        message = "the DocuWorks file is damaged: it does not begin as DocuWorks writes its files"
+        return NotReadError(FailureCategory.CORRUPT, Kind.XDW, message)
     for magic, mime_type, words in _OTHERS:
         if head.startswith(magic):
             return _unsupported(mime_type, words)
@@ -97,7 +109,7 @@ def _not_read(head: bytes) -> NotReadError:
 
 
 def _unsupported(mime_type: str, words: str) -> NotReadError:
-    message = f"the content is {words}; only PDF, JPEG, PNG, TIFF, BMP, GIF and WebP are read"
+    message = f"the content is {words}; only PDF, DocuWorks, JPEG, PNG, TIFF, BMP, GIF and WebP are read"
     return NotReadError(FailureCategory.UNSUPPORTED, mime_type, message)
 
 

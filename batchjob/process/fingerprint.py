@@ -11,7 +11,7 @@ from batchjob.process.doctypes import page_modes
 from batchjob.process.groups import PAGES_PER_GROUP
 from batchjob.settings import Settings
 
-EXTRACTOR_VERSION = 5
+EXTRACTOR_VERSION = 6
 """Raise it with every change, also of a library, that changes the text or the form of cached groups."""
 
 
@@ -29,6 +29,7 @@ def extraction_fingerprint(settings: Settings) -> str:
         "languages": (settings.ocr_languages, settings.ocr_languages_vertical) if tesseract else None,
         "page_modes": (modes, settings.doc_types) if modes else None,
         "dpi": settings.ocr_dpi,
+        "xdw_converter": settings.xdw_converter or None,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 

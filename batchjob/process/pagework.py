@@ -9,7 +9,7 @@ from pathlib import Path
 
 from batchjob.errors import CONTENT_DETERMINED, FailureCategory
 from batchjob.extract.detect import Kind
-from batchjob.extract.text import merge_ocr, says_the_same
+from batchjob.extract.text import clean, merge_ocr, says_the_same
 from batchjob.process.answers import DocumentSaid, FailureSaid, PageSaid, Recognised, Said, ThumbnailSaid
 from batchjob.process.children import ChildEnd, Ending, NotAnEventError
 from batchjob.process.fingerprint import second_reader
@@ -270,7 +270,7 @@ def _page_text(parsed: PageSaid, recognised: Recognised | None, engine: str) -> 
     engine = f"{reader}+{engine}" if reader else engine
     seconds = round(parsed.seconds + recognised.seconds, 4)
     if recognised.error is not None:
-        if method is PageMethod.BOTH:  # the text layer stays; the loss is told
+        if parsed.text:  # it stays; the loss is told
             method, text = PageMethod.TEXT, parsed.text
         else:
             method, text = PageMethod.FAILED, ""
@@ -278,6 +278,8 @@ def _page_text(parsed: PageSaid, recognised: Recognised | None, engine: str) -> 
     text = recognised.text
     if method is PageMethod.BOTH:
         text = merge_ocr(parsed.text, recognised.lines)
+    elif parsed.text:  # beside a picture, such as notes on a scan
+        method, text = PageMethod.BOTH, clean("\n\n".join(filter(None, [text, parsed.text])))
     lost = parsed.error or _lines_left_out(recognised.left_out)
     return PageText(number, method, text, engine, recognised.confidence, seconds, lost, parsed.note)
 

@@ -21,6 +21,7 @@ from batchjob.errors import (
 from batchjob.ports import Clock, CreateOnce, Get
 from batchjob.process.ahead import Claim
 from batchjob.process.cache import CacheStore, ContentCache, recall_content, remember_content
+from batchjob.process.conversion import cached_document, extract_document
 from batchjob.process.doctypes import typed, typed_fingerprint
 from batchjob.process.document import (
     Observation,
@@ -33,7 +34,6 @@ from batchjob.process.document import (
     unseen_document,
 )
 from batchjob.process.download import download
-from batchjob.process.extraction import cached_extraction, extract_file
 from batchjob.process.readers import Readers
 from batchjob.records import (
     MAX_ATTEMPTS,
@@ -115,7 +115,7 @@ def _reconcile(
             continue
         with claim.worker():
             cache = _cache(row, around, sha256)
-            extraction = extract_file(path, around.settings, scratch, cache, readers, row.doc_type)
+            extraction = extract_document(path, around.settings, scratch, cache, readers, row.doc_type)
         remember_content(around.work, row.bucket, seen.meta, sha256)
         return _finished(replace(seen, sha256=sha256), extraction, around, seen.meta.size)
     changing = f"{row.key!r} was another one at each of {LOOKS} looks; it comes back in another run"
@@ -145,7 +145,7 @@ def _without_reading(seen: Observation, around: Surroundings) -> Processed | Non
     sha256 = recall_content(around.work, seen.row.bucket, seen.meta)
     if sha256 is None:
         return None
-    extraction = cached_extraction(around.settings, _cache(seen.row, around, sha256))
+    extraction = cached_document(around.settings, _cache(seen.row, around, sha256))
     if extraction is None:
         return None
     return _finished(replace(seen, sha256=sha256), extraction, around, 0)

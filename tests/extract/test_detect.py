@@ -16,6 +16,8 @@ from batchjob.extract.detect import Kind, NotReadError, detect
         (b"BM\x36\x00\x0c\x00\x00\x00\x00\x00", Kind.BMP),
         (b"GIF89a....", Kind.GIF),
         (b"RIFF\x10\x00\x00\x00WEBPVP8 ", Kind.WEBP),
+        (b"\x60\x0e\x82\x01\x0a\x80\x03\x00\xc0\x13\x83\x04\x01\x0d\x0a\x01a", Kind.XDW),
+        (b"\x60\x0e\x82\x01\x07\x80\x03\x00\xc0\x14\x83\x04\x01\x0d\x0a\x01%PDF-1.7", Kind.XBD),
     ],
 )
 def test_what_is_read(head: bytes, kind: Kind) -> None:
@@ -26,7 +28,8 @@ def test_what_is_read(head: bytes, kind: Kind) -> None:
     ("head", "category", "words"),
     [
         (b"", FailureCategory.EMPTY, "empty"),
-        (b"\x60\x0e\x82\x01....", FailureCategory.UNSUPPORTED, "DocuWorks files are not read yet"),
+        (b"\x60\x0e\x82\x01....", FailureCategory.CORRUPT, "DocuWorks file is damaged"),
+        (b"XDWF\x01\x00\x00\x00", FailureCategory.CORRUPT, "DocuWorks file is damaged"),
         (b"PK\x03\x04....", FailureCategory.UNSUPPORTED, "office"),
         (b"%!PS-Adobe", FailureCategory.UNSUPPORTED, "PostScript"),
         (b"<?xml version='1.0'?>", FailureCategory.UNSUPPORTED, "XML"),

@@ -1,0 +1,101 @@
+"""Text that stands beside a page's content: annotations, page forms, names and properties."""
+
+from collections.abc import Iterator
+
+from batchjob.extract.xdw.runs import decode_stored
+from batchjob.extract.xdw.tlv import XdwError
+from batchjob.extract.xdw.tree import Kind, Node
+
+_WIDE = "(w"
+_TEXT_NAMES = frozenset(
+    {
+        "%Text",
+        "%Caption",
+        "%Tooltip",
+        "%Url",
+        "%MailAddress",
+        "%XdwPath",
+        "%XdwNameInXbd",
+        "%OtherFilePath",
+        "%TopField",
+        "%BottomField",
+        "%YearField",
+        "%MonthField",
+        "%DayField",
+        "STAMPATT_POST",
+        "STAMPATT_NAME",
+    }
+)
+"""Attributes of annotations that a person reads."""
+_FORM_PARTS = frozenset({"%107", "%207", "%507"})
+"""Header, footer and page number; 3 and 4 are pictures."""
+_NAME, _WIDE_NAME = 4, 70
+_CODE_PAGE = "%CCP_"
+_WIDE_SINCE = 10
+
+
+def stored_texts(node: Node) -> dict[str, str]:
+    """The named texts of an object; the wide form of one goes before the other. Raises XdwError."""
+    wide: dict[str, str] = {}
+    narrow: dict[str, str] = {}
+    for name, data in node.texts():
+        if name.endswith(_WIDE):
+            wide[name.removesuffix(_WIDE)] = decode_stored(data, wide=True)
+        else:
+            narrow[name] = decode_stored(data, wide=False)
+    return narrow | wide
+
+
+def annotation_text(node: Node) -> str:
+    """What an annotation says; empty where it has no text of its own. Raises XdwError."""
+    found = stored_texts(node)
+    return "\n".join(text for name, text in found.items() if name in _TEXT_NAMES and text.strip("\0 "))
+
+
+def form_texts(document: Node) -> Iterator[str]:
+    """Header, footer and page number of a document, once, not on each page."""
+    for forms in document.children:
+        if forms.kind != Kind.FORMS:
+            continue
+        for node in forms.walk():
+            found = stored_texts(node)
+            yield from (text for name, text in found.items() if name in _FORM_PARTS and text.strip())
+
+
+def name_of(node: Node) -> str | None:
+    """The name of a document in its binder, or of a binder; None where there is none."""
+    wide, plain = node.attribute(_WIDE_NAME), node.attribute(_NAME)
+    name = ""
+    if wide is not None and not wide.is_reference:
+        name = decode_stored(wide.data, wide=True)
+    elif plain is not None and not plain.is_reference:
+        data = plain.data
+        name = decode_stored(
+            data, wide=node.kind == Kind.BINDER and _is_wide(data, node.container.generation)
+        )
+    return name.strip() or None
+
+
+def _is_wide(data: bytes, generation: int) -> bool:
+    """Binders' names are UTF-16 from generation 10 on; what older ones have is not known, so the bytes decide."""
+    return generation >= _WIDE_SINCE or b"\0" in data.rstrip(b"\0")
+
+
+def properties_of(document: Node) -> dict[str, str]:
+    """Named texts of a document and of its list of pages: title, author, keywords, and what users add."""
+    found: dict[str, str] = {}
+    for node in (document, *(child for child in document.children if child.kind == Kind.PAGES)):
+        try:
+            texts = stored_texts(node)
+        except XdwError:
+            continue
+        for name, text in texts.items():
+            if text.strip() and not name.startswith(_CODE_PAGE) and _is_readable(text):
+                found.setdefault(name.removeprefix("%"), text)
+    return found
+
+
+def _is_readable(text: str) -> bool:
+    return "\ufffd" not in text and not any(
+        character < " " and character not in "\t\r\n" for character in text
+    )
