@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchjob.adapters.folder import FolderStore
@@ -75,6 +75,7 @@ def test_an_inventory_of_current_versions(form: str, store: FolderStore, tmp_pat
     assert (row["key"], row["version_id"], row["size"]) == ("a.pdf", None, 9)
 
 
+@settings(max_examples=30)
 @given(
     st.lists(
         st.builds(
