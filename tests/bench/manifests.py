@@ -19,7 +19,7 @@ from tests.bench.page import Section, figure, table, timings
 from tests.support.servers import S3Server, start_seaweedfs
 
 _ROWS = 10_000_000
-_KEYS = 100_000
+_KEYS = 30_000
 _FOLDERS = 50
 
 
