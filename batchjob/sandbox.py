@@ -41,12 +41,6 @@ def enter(*, starts_programs: bool = False, keeps_network: bool = False) -> dict
     return arguments
 
 
-def arguments() -> dict[str, Any]:
-    """What the parent gave, before anything is limited."""
-    given: dict[str, Any] = json.loads(sys.argv[1])["arguments"]
-    return given
-
-
 def emit(event: dict[str, object]) -> None:
     """Sends one line of JSON in UTF-8 to the parent; a lone surrogate, which that has not, becomes `?`."""
     data = memoryview(json.dumps(event, ensure_ascii=False).encode(errors="replace") + b"\n")

@@ -2,13 +2,34 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from batchjob.errors import FailureCategory
 from batchjob.process.children import NotAnEventError
 from batchjob.records import Failure, PageMethod
 
-_Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_MOST_PAGES = 2**31 - 1
+"""What a column of the outcomes holds."""
+_Seconds = Annotated[float, Field(ge=0, le=10**6, allow_inf_nan=False)]
+_Confidence = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+_Words = Annotated[str, Field(max_length=2000)]
+
+
+def _brief(failure: Failure) -> Failure:
+    if len(failure.message) > 2000:
+        raise ValueError("more words than anybody reads")
+    return failure
+
+
+_Loss = Annotated[Failure, AfterValidator(_brief)]
 
 
 class _Said(BaseModel):
@@ -21,8 +42,8 @@ class DocumentSaid(_Said):
     """What a parse child says of the whole document."""
 
     event: Literal["document"]
-    mime_type: str
-    page_count: int = Field(ge=0, le=2**31)
+    mime_type: _Words
+    page_count: int = Field(ge=0, le=_MOST_PAGES)
     title: str | None
     author: str | None
 
@@ -34,17 +55,17 @@ class PageSaid(_Said):
     """
 
     event: Literal["page"] = "page"
-    page: int = Field(ge=1)
+    page: int = Field(ge=1, le=_MOST_PAGES)
     method: PageMethod
     text: str
-    seconds: _Number = 0.0
+    seconds: _Seconds = 0.0
     characters: int = Field(0, ge=0)
     image: str | None = None
     dpi: int = Field(200, ge=1, le=100_000)
-    reader: str | None = None
-    note: str | None = None
+    reader: _Words | None = None
+    note: _Words | None = None
     refused: bool = False
-    error: Failure | None = None
+    error: _Loss | None = None
 
     @model_validator(mode="after")
     def _image_is_for_ocr(self) -> Self:
@@ -62,9 +83,9 @@ class FailureSaid(_Said):
     """The document cannot be read at all."""
 
     event: Literal["failure"]
-    mime_type: str
+    mime_type: _Words
     category: FailureCategory
-    message: str
+    message: _Words
 
 
 class DoneSaid(_Said):
@@ -84,11 +105,11 @@ class Recognised(_Said):
 
     event: Literal["page"]
     id: int
-    seconds: _Number
-    error: Failure | None = None
+    seconds: _Seconds
+    error: _Loss | None = None
     text: str = ""
-    confidence: _Number | None = None
-    lines: tuple[tuple[str, _Number], ...] = ()
+    confidence: _Confidence | None = None
+    lines: tuple[tuple[str, _Confidence], ...] = ()
     left_out: int = Field(0, ge=0)
 
 

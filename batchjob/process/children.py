@@ -91,13 +91,17 @@ class Child:
         for stream, take in ((process.stdout, self._take_output), (process.stderr, self._take_message)):
             assert stream is not None  # noqa: S101 - for the type checker: both were asked for
             self._selector.register(stream, selectors.EVENT_READ, take)
+        if process.stdin is not None:
+            os.set_blocking(process.stdin.fileno(), False)  # a child may fill its own input, to be waited for
 
     def ask(self, request: Mapping[str, object], seconds: float, silent_seconds: float | None = None) -> None:
         """Sends a request of one line, from which its limits count anew, as after `allow`."""
         self.allow(seconds, silent_seconds)
+        line = json.dumps(request).encode() + b"\n"
         if self._process.stdin is not None:
             with suppress(BrokenPipeError):  # a dead child shows when its answer is waited for
-                self._process.stdin.write(json.dumps(request).encode() + b"\n")
+                if self._process.stdin.write(line) != len(line):
+                    self._stop(Ending.CRASHED, "it does not read what it is asked")
 
     def allow(self, seconds: float, silent_seconds: float | None = None) -> None:
         """Gives it so many seconds, in all and between two lines, and its full output again."""

@@ -217,6 +217,8 @@ def _pages_left_out(
         reason = Failure(FailureCategory.TOO_MANY_PAGES, f"{span}: the limit is {settings.max_pages:,} pages")
     elif _is_too_much(characters, settings):
         reason = Failure(FailureCategory.TOO_LARGE, f"{span}: those before have {characters:,} characters")
+    elif failure is not None:
+        reason = Failure(failure.category, f"{span}: {failure.message}")
     else:
         unread = sum(1 for _ in takewhile(lambda page: page.method is PageMethod.FAILED, reversed(pages)))
         reason = Failure(FailureCategory.GAVE_UP, f"{span}, since none of the {unread} pages before could be")

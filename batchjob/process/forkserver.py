@@ -1,4 +1,5 @@
-"""Forks parse children from a process that has imported all they need: starting Python costs more than most pages."""
+"""Forks children from a process that has all they need: Python's start costs more than most pages, an engine's more
+than most documents."""
 
 import json
 import os

@@ -10,7 +10,7 @@ from batchjob.records import Failure, PageMethod, PageText
 
 PAGES_PER_GROUP = 16
 """While one group is recognised the next one is parsed, and its first pages may be recognised before the last of
-the one before: so many twice is what a killed shard may lose of a document. Fewer cost child processes."""
+the one before: so many twice is what a killed shard may lose of a document. Each group is an entry of the cache."""
 _FORMAT = 1
 
 

@@ -1,5 +1,6 @@
 """Reads one group of pages: a parse child, and OCR of its images meanwhile; a dead child costs one page."""
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Sequence
@@ -7,7 +8,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from batchjob.errors import CONTENT_DETERMINED, FailureCategory
+from batchjob.errors import CONTENT_DETERMINED, FailureCategory, MachineError
 from batchjob.extract.detect import Kind
 from batchjob.extract.text import clean, merge_ocr, says_the_same
 from batchjob.process.answers import DocumentSaid, FailureSaid, PageSaid, Recognised, Said, ThumbnailSaid
@@ -19,6 +20,7 @@ from batchjob.process.parsing import THUMBNAIL, ParseChild
 from batchjob.records import Failure, PageMethod, PageText
 from batchjob.settings import Settings
 
+_NO_FILE = frozenset({errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EACCES, errno.EISDIR})
 _MOST_THUMBNAIL = 4 * 1024 * 1024
 _CATEGORIES = {
     Ending.TIMEOUT: FailureCategory.TIMEOUT,
@@ -65,7 +67,7 @@ class GroupWork:
         """Reads those of `pages` that exist and starts OCR of their images; calls `meanwhile` now and then."""
         self._meanwhile = meanwhile
         items = [*pages, THUMBNAIL] if pages.start == 1 else [*pages]
-        self._parse_by(self._readers.parser, items)
+        self._parse_by(self._readers.parser, items, self._must_wait)
         refused = self._refused(items)
         self._second_reader = second_reader() if refused else None
         if self._second_reader:
@@ -75,12 +77,12 @@ class GroupWork:
         if self._facts and len(pages) < PAGES_PER_GROUP and pages.stop <= self._facts.page_count:
             self._whole = False  # cut by the limit on pages
 
-    def _parse_by(self, parser: ParseChild, items: list[int]) -> None:
+    def _parse_by(self, parser: ParseChild, items: list[int], hold: Callable[[], bool]) -> None:
         deaths_before_facts = 0
 
         def attempt(wanted: list[int]) -> ChildEnd:
             nonlocal deaths_before_facts
-            end = parser.read(wanted, self._take, self._must_wait)
+            end = parser.read(wanted, self._take, hold)
             if self._facts is None and self._failure is None:
                 deaths_before_facts += 1
                 if deaths_before_facts == 2:
@@ -111,7 +113,7 @@ class GroupWork:
         if failure or not pages:
             self._facts = self._failure = None
             self._thumbnail_tried = False
-        self._parse_by(self._readers.second, items)
+        self._parse_by(self._readers.second, items, self._need_not_wait)
         losses = [self._failure, *(page.error for page in self._pages.values())]
         if any(loss.category not in CONTENT_DETERMINED for loss in losses if loss):
             self._whole = False  # a limit or a fault, which says nothing of the content
@@ -130,6 +132,9 @@ class GroupWork:
             self._facts, self._failure, self._pages = facts, failure, pages
         else:
             self._pages |= {number: page for number, page in pages.items() if number not in read}
+        for number in [*self._readings]:
+            if number not in self._pages or not self._pages[number].image:
+                self._readings.pop(number).cancel()
 
     @property
     def page_count(self) -> int:
@@ -177,6 +182,11 @@ class GroupWork:
         """Whether OCR is so far behind that parsing must not add to its images."""
         self._meanwhile()
         return self._readers.ocr.is_full() and not self.is_done()
+
+    def _need_not_wait(self) -> bool:
+        """Stopped, a child that starts programs would outlive this process; its images are those of one group."""
+        self._meanwhile()
+        return False
 
     def _outstanding(self, wanted: list[int]) -> list[int]:
         if self._failure:
@@ -229,8 +239,10 @@ def _plain_file(path: Path) -> bytes | None:
     """A picture that a child wrote; None where the name stands for anything else, since it may have been taken over."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return None
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            return None
+        raise MachineError(f"a picture in the scratch folder: {error.strerror}", cause="scratch") from error
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_THUMBNAIL:
         os.close(descriptor)

@@ -22,5 +22,7 @@ class Readers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.parser.close()
-        self.ocr.close()
+        try:
+            self.parser.close()
+        finally:
+            self.ocr.close()

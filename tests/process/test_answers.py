@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,12 @@ from batchjob.process.answers import Recognised, answer, said
 from batchjob.process.children import NotAnEventError
 from batchjob.process.extraction import NoCache, extract_file
 from batchjob.process.forkserver import ForkServer
+from batchjob.process.launch import program
+from batchjob.process.ocrpool import OcrPool
+from batchjob.process.pagework import DocumentReaders, GroupWork
+from batchjob.process.parsing import ParseChild
 from batchjob.process.readers import Readers
-from batchjob.records import Extraction, PageMethod
+from batchjob.records import Extraction, Failure, PageMethod
 from batchjob.settings import Settings
 
 from .test_children import interpreter
@@ -164,3 +169,26 @@ def test_answers_of_ocr() -> None:
     assert answer([line], 8) is None
     assert answer([line, line], 7) is None
     assert answer([], 7) is None
+
+
+def test_a_second_reader_that_counts_other_pages_gives_no_text(
+    interpreter: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", interpreter)
+    third, refused = {**PAGE, "page": 3}, {**LOST, "page": 2, "text": "", "refused": True}
+    picture = {**SECOND, "method": "ocr", "text": "", "image": "x", "dpi": 200}
+    (tmp_path / "first").write_bytes(as_lines({**DOCUMENT, "page_count": 3}, refused, third, DONE))
+    (tmp_path / "second").write_bytes(as_lines(DOCUMENT, picture, DONE))
+    (tmp_path / "page-000002.pgm").write_text("text of page three")
+    settings, deadline = Settings(), time.monotonic() + 60
+    launch = program("tests.process.scripted_parser", asked=True)
+    with (
+        OcrPool(settings, 1, tmp_path, "tests.process.faulty_ocr") as ocr,
+        ParseChild(launch, tmp_path / "first", settings, tmp_path, deadline) as first,
+        ParseChild(launch, tmp_path / "second", settings, tmp_path, deadline) as second,
+    ):
+        work = GroupWork(DocumentReaders(first, second, ocr, settings, deadline))
+        work.parse(range(2, 18), lambda: None)
+        pages = {page.page: page for page in work.group().pages}
+    assert pages[2].text == ""
+    assert pages[2].error == Failure(FailureCategory.CORRUPT, "torn")

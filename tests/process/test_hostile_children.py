@@ -3,6 +3,7 @@
 import json
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from batchjob.process.ocrpool import OcrPool
 from batchjob.process.readers import Readers
 from batchjob.records import Extraction
 from batchjob.settings import Settings
-from tests.extract.pdfs import HEIGHT, WIDTH, pdf, picture, printed
+from tests.extract.pdfs import HEIGHT, WIDTH, pdf, picture, printed, words
 
 from .faulty_parser import DOCUMENT, page
 from .test_children import interpreter, wait_until
@@ -59,6 +60,12 @@ BAD = [
     {"event": "thumbnail", "file": None},
     {"event": "failure", "category": "corrupt"},
     {"event": "done", "page": 18},
+    page(2**31),
+    page(18, seconds=1e300),
+    page(18, note="x" * 3000),
+    page(18, error={"category": "corrupt", "message": "x" * 3000}),
+    DOCUMENT | {"page_count": 2**31},
+    DOCUMENT | {"mime_type": "x" * 3000},
 ]
 
 
@@ -108,6 +115,28 @@ def test_when_a_document_is_given_up(lost: str, pages_read: int, words: str | No
     assert found.pages_read == pages_read
     last = found.pages[-1].error
     assert (last and last.message) == words
+
+
+def test_a_child_that_fills_its_own_input_is_not_waited_for(read: Read) -> None:
+    found = read("fill")
+    assert len(found.pages) == 40
+    assert found.pages_read > 16
+
+
+def test_where_time_ends_between_two_groups_that_is_the_reason(tmp_path: Path) -> None:
+    path = pdf(tmp_path / "a.pdf", *[words("The shaft seal was replaced")] * 40)
+    settings = Settings(document_seconds=2.0)
+
+    class Slow(NoCache):
+        def save(self, first_page: int, data: bytes) -> None:
+            time.sleep(2.0)
+
+    with Readers(settings, 1, tmp_path) as readers:
+        found = extract_file(path, settings, tmp_path, Slow(), readers)
+    last = found.pages[-1].error
+    assert last is not None
+    assert last.category is FailureCategory.TIMEOUT
+    assert "pages 33 to 40 were not read" in last.message
 
 
 def test_a_stopped_shard_ends_though_images_wait_for_ocr(
