@@ -1,8 +1,6 @@
 """Long scans in a shard: whether every core is busy, memory stays flat, and what is spent beside the work itself."""
 
-import json
 import os
-from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -55,8 +53,8 @@ thousand_pages = partial(_long_scan, usual=1000)
 _EXPLANATION = (
     "One round. Busy: CPU of the process tree in each second, of what the cores can give, from the first second with "
     f"{_STARTED:.0%} on. Cores idle: as the kernel counts it for the whole machine. Beside the work: all CPU of the "
-    "main process (reading, cache, records, putting together), and for each child process that was seen what such a "
-    "child takes to start and to end without any page; writing and reading a page's image counts as preparation."
+    "main process (reading, cache, records, putting together), and what the processes from which children are forked "
+    "take to start; writing and reading a page's image counts as preparation."
 )
 
 
@@ -75,7 +73,7 @@ def _answer(context: Context, pdf: Path, pages: int, workers: int) -> str:
         ("CPU s / page", f"{watched.usage.cpu / pages:.2f}"),
         *_busy_rows(busy(watched.looks, workers), workers),
         *_memory_rows(watched),
-        *_beside_rows(watched, pdf),
+        *_beside_rows(watched),
     ]
     return table(("", ""), rows)
 
@@ -128,25 +126,25 @@ def _memory_rows(watched: Watched) -> list[tuple[str, str]]:
     ]
 
 
-def _beside_rows(watched: Watched, pdf: Path) -> list[tuple[str, str]]:
-    children = defaultdict(list)
-    for line in watched.lines:
-        if len(line) > 4 and line[2] == "-m" and line[3].startswith("batchjob."):
-            children[line[3]].append(line)
+def _beside_rows(watched: Watched) -> list[tuple[str, str]]:
     beside, told = watched.own_cpu, [f"main process {watched.own_cpu:.1f} s"]
-    for module, lines in sorted(children.items()):
-        start = median(_start_cpu(lines[0], pdf) for _ in range(_STARTS))
-        beside += start * len(lines)
-        told.append(f"{len(lines)} starts of {module} at {start:.2f} s")
+    zygotes = {tuple(line[5:]) for line in watched.lines if list(line[2:4]) == ["-m", _ZYGOTE]}
+    for module, *prepared in sorted(zygotes):
+        start = median(_start_cpu(module, prepared) for _ in range(_STARTS))
+        beside += start
+        told.append(f"start of {module} {start:.2f} s")
     return [("CPU beside the work", f"{beside / watched.usage.cpu:.1%}: {', '.join(told)}")]
 
 
-def _start_cpu(line: Sequence[str], pdf: Path) -> float:
-    """CPU seconds of a child that is started as `line` says, but has no page to read."""
-    request = json.loads(line[-1])
-    arguments = request["arguments"]
-    if "pages" in arguments:
-        arguments |= {"path": str(pdf), "pages": [], "thumbnail": False}
-    told = json.dumps(request | {"parent": os.getpid()})
+_ZYGOTE = "batchjob.process.zygote"
+_START = (
+    "import importlib, json, sys\n"
+    "module = importlib.import_module(sys.argv[1])\n"
+    "[module.prepare(json.loads(arguments)) for arguments in sys.argv[2:]]"
+)
+
+
+def _start_cpu(module: str, prepared: Sequence[str]) -> float:
+    """CPU seconds of all that a zygote does before it forks its first child."""
     environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "OMP_THREAD_LIMIT": "1"}
-    return run([*line[:-1], told], environment).usage.cpu
+    return run([sys.executable, "-I", "-c", _START, module, *prepared], environment).usage.cpu
