@@ -1,6 +1,7 @@
 """Long scans in a shard: whether every core is busy, memory stays flat, and what is spent beside the work itself."""
 
 import os
+import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
