@@ -3,4 +3,4 @@
 set -eu
 echo "Installing $1 into .venv-bench"
 .venv/bin/python -m venv --clear .venv-bench
-.venv-bench/bin/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r "$1"
+.venv-bench/bin/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps --only-binary :all: -r "$1"

@@ -9,5 +9,6 @@ if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/d
     "$python" -m venv .venv
 fi
 echo "Installing $lock into .venv"
-.venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r "$lock"
+# The lock is complete. pip would still look for newer versions, and stop where a pinned one was withdrawn.
+.venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r "$lock"
 .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
