@@ -13,6 +13,7 @@ from batchjob.drain.filters import key_filter
 from batchjob.drain.freeze import Target
 from batchjob.drain.receive import ReceiveReport, limits_of, receive_all
 from batchjob.drain.submit import Submitting, submit_runs
+from batchjob.drain.sweep import Swept
 from batchjob.errors import TransientError
 from batchjob.process.fingerprint import extraction_fingerprint
 from batchjob.settings import Settings, load_settings
@@ -44,19 +45,23 @@ def drain(
     settings = load_settings(queue_url=queue_url, work=work, index=index, job_queue=job_queue)
     structlog.contextvars.bind_contextvars(phase="drain")
     with open_submitting(settings, services.new_writer()) if submit else nullcontext() as by:
-        if by is not None:
-            _sweep(by)
+        swept = _sweep(by) if by is not None else Swept()
         committed = _drain(settings, by.writer if by else services.new_writer(), shards, as_json)
         if by is not None:
             submit_runs(by, [run.run_id for run in committed.runs])
+    swept.check()
 
 
-def _sweep(by: Submitting) -> None:
+def _sweep(by: Submitting) -> Swept:
     """What cannot be healed now keeps no event from becoming durable; the next sweep tries it again."""
     try:
-        heal(by)
+        swept = heal(by)
     except TransientError as error:
         log().warning("sweep", error=str(error))
+        return Swept()
+    for run_id, why in swept.stuck.items():
+        log().error("a run is stuck", run_id=run_id, why=why)
+    return swept
 
 
 def _drain(settings: Settings, writer: str, shards: int | None, as_json: bool) -> Committed:

@@ -4,7 +4,8 @@ import click
 
 from batchjob.cli import options, services
 from batchjob.cli.output import print_json, print_table
-from batchjob.drain.openruns import OpenRun, abandon, missing_shards, open_runs
+from batchjob.drain.ledger import read_ledger
+from batchjob.drain.openruns import OpenRun, abandon, look_at, missing_shards
 from batchjob.errors import UsageError
 from batchjob.runs import read_run, read_summary
 from batchjob.settings import load_settings
@@ -20,13 +21,21 @@ def runs() -> None:
 @options.as_json
 def list_runs(work: str | None, as_json: bool) -> None:
     """List the runs that the ledger calls open, oldest first, with how far they are."""
-    found = list(open_runs(services.work_store(load_settings(work=work))))
+    store = services.work_store(load_settings(work=work))
+    ledger, found, failures = read_ledger(store), list[OpenRun](), list[UsageError]()
+    for run_id in sorted(ledger.open):
+        try:
+            found.append(look_at(store, ledger, run_id))
+        except UsageError as error:
+            failures.append(error)
     if as_json:
         print_json({"runs": [_values(one) for one in found]})
-        return
-    rows = [list(_values(one).values()) for one in found]
-    columns = ["run", "kind", "phase", "rows", "shards", "done"]
-    print_table(f"{len(found)} open runs", columns, rows, numbers=[3, 4, 5])
+    else:
+        rows = [list(_values(one).values()) for one in found]
+        columns = ["run", "kind", "phase", "rows", "shards", "done"]
+        print_table(f"{len(found)} open runs", columns, rows, numbers=[3, 4, 5])
+    if failures:
+        raise failures[0]
 
 
 def _values(found: OpenRun) -> dict[str, object]:

@@ -95,8 +95,10 @@ def sweep(work: str | None, job_queue: str | None, as_json: bool) -> None:
         "submitted": swept.submitted,
         "abandoned": swept.abandoned,
         "reducing": swept.reducing,
+        "stuck": swept.stuck,
     }
     if as_json:
         print_json(values)
     else:
         print_table("swept", ["", "runs"], [(name, "\n".join(runs) or "-") for name, runs in values.items()])
+    swept.check()

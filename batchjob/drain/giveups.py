@@ -7,6 +7,7 @@ from typing import Protocol
 from batchjob import layout
 from batchjob.ports import CreateOnce, Delete, Get, List, read_or_none
 from batchjob.records import GivenUp, ManifestRow, manifest_row, manifest_to_parquet
+from batchjob.runs import parse_record
 
 
 class QuarantineStore(Get, List, Protocol):
@@ -23,11 +24,14 @@ def row_of(found: GivenUp) -> ManifestRow:
 
 
 def given_up(store: QuarantineStore) -> Iterator[GivenUp]:
-    """Every row that was given up, and that no later run could read. Raises TransientError."""
+    """Every row that was given up, and that no later run could read.
+
+    Raises UsageError (a damaged record), TransientError.
+    """
     for meta in store.list(layout.QUARANTINED_ROWS):
         data = read_or_none(store, meta.key)
         if data is not None:
-            yield GivenUp.model_validate_json(data)
+            yield parse_record(GivenUp, meta.key, data)
 
 
 def find_given_up(store: QuarantineStore, names: Collection[str]) -> list[GivenUp]:

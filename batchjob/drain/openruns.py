@@ -1,13 +1,12 @@
 """Runs that are not finished: how far they are, and giving up shards that no process will do (invariant 8)."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from batchjob import layout
-from batchjob.drain.ledger import read_ledger
 from batchjob.errors import AlreadyExistsError, FailureCategory, UsageError
 from batchjob.ports import CreateOnce, Get, List, Put, read_or_none
 from batchjob.records import (
@@ -16,6 +15,7 @@ from batchjob.records import (
     DIED_ALONE,
     MAX_ATTEMPTS,
     FinalState,
+    Ledger,
     ManifestRow,
     Outcome,
     Output,
@@ -54,19 +54,17 @@ class OpenRun:
     missing: list[int]
 
 
-def open_runs(store: RunsStore) -> Iterator[OpenRun]:
-    """The runs that the ledger calls open, oldest first. Raises TransientError."""
-    ledger = read_ledger(store)
-    for run_id in sorted(ledger.open):
-        run = read_run(store, run_id)
-        missing = missing_shards(store, run)
-        if read_or_none(store, layout.summary(run_id)) is not None:
-            phase = Phase.FINISHED
-        elif run_id in ledger.unsubmitted:
-            phase = Phase.UNSUBMITTED
-        else:
-            phase = Phase.PROCESSING if missing else Phase.PROCESSED
-        yield OpenRun(run, phase, missing)
+def look_at(store: RunsStore, ledger: Ledger, run_id: str) -> OpenRun:
+    """How far a run is that the ledger calls open. Raises UsageError (its record is damaged), TransientError."""
+    run = read_run(store, run_id)
+    missing = missing_shards(store, run)
+    if read_or_none(store, layout.summary(run_id)) is not None:
+        phase = Phase.FINISHED
+    elif run_id in ledger.unsubmitted:
+        phase = Phase.UNSUBMITTED
+    else:
+        phase = Phase.PROCESSING if missing else Phase.PROCESSED
+    return OpenRun(run, phase, missing)
 
 
 def missing_shards(store: List, run: RunInfo) -> list[int]:

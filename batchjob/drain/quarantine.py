@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
+from batchjob.runs import damaged
+
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedMessage:
@@ -22,5 +24,9 @@ def to_lines(messages: Iterable[QuarantinedMessage]) -> bytes:
     return "".join(json.dumps(asdict(message)) + "\n" for message in messages).encode("ascii")
 
 
-def from_lines(data: bytes) -> list[QuarantinedMessage]:
-    return [QuarantinedMessage(**json.loads(line)) for line in data.splitlines()]
+def from_lines(key: str, data: bytes) -> list[QuarantinedMessage]:
+    """The messages of the file `key`. Raises UsageError where it is damaged."""
+    try:
+        return [QuarantinedMessage(**json.loads(line)) for line in data.splitlines()]
+    except (ValueError, TypeError):
+        raise damaged(key, "messages, one a line") from None

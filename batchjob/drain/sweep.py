@@ -8,15 +8,20 @@ from typing import Protocol
 from batchjob import layout
 from batchjob.drain.commit import tidy_inbox
 from batchjob.drain.cost import learn_costs
-from batchjob.drain.ledger import close_runs, mark_submitted
-from batchjob.drain.openruns import OpenRun, Phase, abandon, open_runs
-from batchjob.errors import ExitCode, TransientError
+from batchjob.drain.ledger import close_runs, mark_submitted, read_ledger
+from batchjob.drain.openruns import OpenRun, Phase, abandon, look_at
+from batchjob.errors import BatchjobError, ExitCode, TransientError, UsageError
 from batchjob.ports import Clock, Job, Store, read_or_none
 from batchjob.records import RunInfo, Submission
+from batchjob.runs import parse_record, read_receipt
 
 GRACE_MS = 3600 * 1000
 """How long after a submission a job that the service does not know may only be unknown yet."""
 ENDED_WITHOUT_RECEIPT = "all its jobs ended without a receipt"
+KILLED = (134, 137, 139)
+"""128 + SIGABRT, SIGKILL (out of memory) and SIGSEGV."""
+TIMED_OUT = "attempt duration exceeded"
+"""Of AWS Batch's reason for a job that ran into its timeout, whatever its exit code is then."""
 DESCRIBED = 100
 """Jobs that one call describes; AWS Batch's limit."""
 
@@ -41,12 +46,21 @@ class Submitter:
 
 @dataclass(slots=True)
 class Swept:
-    """What was healed: runs closed, runs submitted, shards given up by run, runs whose reducer was started."""
+    """What was healed: runs closed, runs submitted, shards given up by run, runs whose reducer was started.
+
+    `stuck`: runs that wait for people, and why.
+    """
 
     closed: list[str] = field(default_factory=list)
     submitted: list[str] = field(default_factory=list)
     abandoned: dict[str, list[int]] = field(default_factory=dict)
     reducing: list[str] = field(default_factory=list)
+    stuck: dict[str, str] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Raises UsageError where runs are stuck."""
+        for run_id, why in self.stuck.items():
+            raise UsageError(f"{len(self.stuck)} runs are stuck; {run_id}: {why}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +82,14 @@ def sweep(sweeper: Sweeper) -> Swept:
     store, swept = sweeper.store, Swept()
     failures: list[TransientError] = []
     tidy_inbox(sweeper.writer, store, sweeper.clock)
-    for found in open_runs(store):
+    ledger = read_ledger(store)
+    for run_id in sorted(ledger.open):
         try:
-            _heal(sweeper, found, swept)
+            _heal(sweeper, look_at(store, ledger, run_id), swept)
         except TransientError as error:
             failures.append(error)
+        except BatchjobError as error:
+            swept.stuck[run_id] = str(error)
     mark_submitted(store, sweeper.writer, swept.submitted)
     close_runs(store, sweeper.writer, swept.closed)
     if failures:
@@ -107,14 +124,27 @@ def _heal_submitted(sweeper: Sweeper, found: OpenRun, swept: Swept) -> None:
     if missing:
         return
     ids = _ids(sweeper.jobs, submitter.reduce_name(run_id), known.reduce_job)
-    if not _any_alive(sweeper.jobs, ids, recent=recent):
-        submitter.reduce(run_id)
-        swept.reducing.append(run_id)
+    if _any_alive(sweeper.jobs, ids, recent=recent):
+        return
+    _check_reducers(run_id, _described(sweeper.jobs, ids))
+    submitter.reduce(run_id)
+    swept.reducing.append(run_id)
+
+
+def _check_reducers(run_id: str, ended: Iterable[Job]) -> None:
+    """Raises UsageError where the newest says that one more would end as it did."""
+    newest = max(ended, key=lambda job: (job.created_at, job.id), default=None)
+    if newest is not None and newest.exit_code in (ExitCode.USAGE, ExitCode.TOO_MANY_FAILED):
+        raise UsageError(
+            f"reducer {newest.id} ended with exit code {newest.exit_code}, and its log says why; mend that, then "
+            f"`batchjob reduce {run_id}`"
+        )
 
 
 def _submission(store: Store, run_id: str) -> Submission:
-    data = read_or_none(store, layout.submission(run_id))
-    return Submission(writer="", at=0) if data is None else Submission.model_validate_json(data)
+    key = layout.submission(run_id)
+    data = read_or_none(store, key)
+    return Submission(writer="", at=0) if data is None else parse_record(Submission, key, data)
 
 
 def _ids(jobs: LookAtJobs, name: str, recorded: str | None) -> list[str]:
@@ -126,7 +156,7 @@ def _give_up(sweeper: Sweeper, run: RunInfo, dead: Mapping[int, list[Job]]) -> l
     """Shards that died of the same are given up together, with the job's own words."""
     done: list[int] = []
     for why, shards in _by_reason(dead).items():
-        killed = {shard for shard in shards if any(map(_was_killed, dead[shard]))}
+        killed = {shard for shard in shards if any(_was_killed(sweeper, run, job) for job in dead[shard])}
         done += abandon(sweeper.store, run, shards, sweeper.writer, why, killed=killed)
     return sorted(done)
 
@@ -139,9 +169,17 @@ def _by_reason(dead: Mapping[int, list[Job]]) -> dict[str, list[int]]:
     return found
 
 
-def _was_killed(job: Job) -> bool:
-    """By what it worked on: no outage (exit code 75), no lost machine (none at all)."""
-    return job.exit_code not in (None, ExitCode.DONE, ExitCode.TRY_AGAIN, ExitCode.USAGE)
+def _was_killed(sweeper: Sweeper, run: RunInfo, job: Job) -> bool:
+    """By what it worked on, not by an outage, a lost machine or an image that cannot run (invariant 5)."""
+    if job.exit_code in KILLED or TIMED_OUT in job.reason:
+        return True
+    return job.exit_code == ExitCode.INTERNAL and _any_done(sweeper.store, run)
+
+
+def _any_done(store: Store, run: RunInfo) -> bool:
+    """Whether a process did a shard of the run, so that its image works."""
+    receipts = (read_receipt(store, run.run_id, shard) for shard in range(run.shards))
+    return any(receipt is not None and receipt.abandoned is None for receipt in receipts)
 
 
 def _dead_shards(

@@ -21,7 +21,7 @@ class RereadStore(Get, List, Put, CreateOnce, Delete, Protocol):
 
 
 def unread_messages(store: ReadStore) -> Iterator[QuarantinedMessage]:
-    """Every message in quarantine. Raises TransientError."""
+    """Every message in quarantine. Raises UsageError (a damaged file), TransientError."""
     for _, messages in _files(store):
         yield from messages
 
@@ -30,7 +30,7 @@ def _files(store: ReadStore) -> Iterator[tuple[str, list[QuarantinedMessage]]]:
     for meta in store.list(layout.QUARANTINED_MESSAGES):
         data = read_or_none(store, meta.key)
         if data is not None:
-            yield meta.key, from_lines(data)
+            yield meta.key, from_lines(meta.key, data)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from batchjob.adapters import embedded
 from batchjob.adapters.clock import SystemClock
 from batchjob.adapters.folder import FolderStore
 from batchjob.adapters.local_queue import LocalQueue
-from batchjob.drain.ledger import read_ledger
+from batchjob.drain.ledger import commit_runs, read_ledger
 from batchjob.ports import Message
 from batchjob.records import Action, FinalState
 from batchjob.runs import read_summary
@@ -84,3 +84,13 @@ def test_events_become_documents_and_the_next_drain_closes_the_run(
         assert (read_ledger(store).open, read_ledger(store).unsubmitted) == ((), ())
     finally:
         server.stop()
+
+
+def test_a_run_that_cannot_be_healed_stops_no_intake(tmp_path: Path) -> None:
+    queue, store = LocalQueue(tmp_path / "queue", SystemClock()), FolderStore(tmp_path / "work")
+    commit_runs(store, "drain", ["lost-run"], [], 0)
+    queue.send([Message("1", "no event", "")])
+    env = environment(queue_url=queue.url, work=tmp_path / "work", drain_messages=1, receivers=1)
+    done = batchjob("drain", "--submit", "--job-queue", "local", "--json", env=env)
+    assert (done.code, "lost-run" in done.stderr, "Traceback" in done.stderr) == (64, True, False)
+    assert (done.answer["messages"], queue.counts().visible) == (1, 0)

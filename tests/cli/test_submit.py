@@ -61,7 +61,13 @@ def test_a_run_is_submitted_once_and_swept_where_its_jobs_left_nothing(
     assert again.answer == first.answer | {"submitted_now": False}
     swept = batchjob("sweep", "--json", env=batch_environment)
     assert swept.code == 0, swept.stderr
-    told = {"closed": [], "submitted": [], "abandoned": {run.run_id: [0, 1]}, "reducing": [run.run_id]}
+    told = {
+        "closed": [],
+        "submitted": [],
+        "abandoned": {run.run_id: [0, 1]},
+        "reducing": [run.run_id],
+        "stuck": {},
+    }
     assert swept.answer == told
 
 

@@ -99,3 +99,10 @@ def test_the_commands(store: FolderStore, tmp_path: Path) -> None:
     told = batchjob("quarantine", "retry", "--all", *work, "--json").answer
     assert (told["rows"], told["messages_still_unreadable"]) == (3, 1)
     assert inbox_keys(store) == {row.key for row in ROWS}
+
+
+@pytest.mark.parametrize("key", [layout.quarantined_row("d"), layout.quarantined_messages("m")])
+def test_a_damaged_record_is_named(tmp_path: Path, key: str) -> None:
+    FolderStore(tmp_path).put(key, b'{"row": ')
+    done = batchjob("quarantine", "list", "--work", tmp_path)
+    assert (done.code, key in done.stderr, "Traceback" in done.stderr) == (64, True, False)

@@ -8,8 +8,8 @@ from batchjob import layout
 from batchjob.adapters.clock import SystemClock
 from batchjob.adapters.folder import FolderStore
 from batchjob.drain.commit import commit_inbox, commit_rows
-from batchjob.drain.ledger import mark_submitted
-from batchjob.drain.openruns import Phase, abandon, missing_shards, open_runs
+from batchjob.drain.ledger import mark_submitted, read_ledger
+from batchjob.drain.openruns import Phase, abandon, look_at, missing_shards
 from batchjob.errors import TransientError, UsageError
 from batchjob.records import Checkpoint, FinalState, RunInfo, manifest_batches, outcomes_from_parquet
 from batchjob.reduce.finish import finish_run
@@ -101,8 +101,7 @@ def test_rows_of_a_dead_shard_are_in_the_next_run_without_an_attempt(
 
 def test_phases(store: FolderStore, run: RunInfo) -> None:
     def phase() -> Phase:
-        [found] = open_runs(store)
-        return found.phase
+        return look_at(store, read_ledger(store), run.run_id).phase
 
     assert phase() is Phase.UNSUBMITTED
     mark_submitted(store, "w", [run.run_id])
@@ -122,3 +121,12 @@ def test_the_commands(store: FolderStore, run: RunInfo, tmp_path: Path) -> None:
     assert (wrong.code, "0 to 2" in wrong.stderr) == (64, True)
     assert batchjob("runs", "abandon", run.run_id, *work, "--json").answer["abandoned"] == [0, 1]
     assert batchjob("runs", "abandon", "no-run", *work).code == 64
+
+
+def test_a_damaged_run_hides_no_other(store: FolderStore, run: RunInfo, tmp_path: Path) -> None:
+    [damaged] = commit_rows(intake(), store, CLOCK, manifest_batches(events("b", 2))).runs
+    store.put(layout.run_info(damaged.run_id), b'{"run_id"')
+    listed = batchjob("runs", "list", "--work", tmp_path / "work", "--json")
+    assert [one["run_id"] for one in listed.answer["runs"]] == [run.run_id]
+    assert (listed.code, layout.run_info(damaged.run_id) in listed.stderr) == (64, True)
+    assert "Traceback" not in listed.stderr

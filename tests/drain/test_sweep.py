@@ -12,11 +12,11 @@ from batchjob.adapters.clock import SystemClock
 from batchjob.adapters.folder import FolderStore
 from batchjob.drain.commit import commit_rows
 from batchjob.drain.ledger import mark_submitted, read_ledger
-from batchjob.drain.openruns import missing_shards
+from batchjob.drain.openruns import abandon, missing_shards
 from batchjob.drain.sweep import GRACE_MS, Submitter, Sweeper, Swept, sweep
-from batchjob.errors import TransientError
+from batchjob.errors import TransientError, UsageError
 from batchjob.ports import Job, Store
-from batchjob.records import RunInfo, Submission, manifest_batches
+from batchjob.records import Output, Receipt, RunInfo, ShardCounts, Submission, manifest_batches
 from batchjob.reduce.receipts import read_outcomes, read_receipts
 from tests.support.faults import KINDS, FaultPlan, Faults, FaultStore, Kind, SimulatedCrash
 from tests.support.segments import events, intake, put_segment
@@ -34,6 +34,7 @@ class Service:
     asked: list[str] = field(default_factory=list)
     down: bool = False
     exit_codes: dict[str, int] = field(default_factory=dict)
+    reason: str = "why"
 
     def find(self, name: str) -> Sequence[Job]:
         return self.describe(self.names.get(name, []))
@@ -41,7 +42,7 @@ class Service:
     def describe(self, ids: Sequence[str]) -> Sequence[Job]:
         assert len(ids) <= 100
         return [
-            Job(name, name, self.states[name], 0, exit_code=self.exit_codes.get(name), reason="why")
+            Job(name, name, self.states[name], 0, exit_code=self.exit_codes.get(name), reason=self.reason)
             for name in ids
             if name in self.states
         ]
@@ -155,6 +156,61 @@ def test_what_killed_its_shard_is_told_from_an_outage(store: FolderStore, servic
     assert {receipt.abandoned for receipt in read_receipts(store, many)} == {
         "all its jobs ended without a receipt; why"
     }
+
+
+def causes(store: Store, run: RunInfo) -> list[set[str | None]]:
+    receipts = read_receipts(store, run)
+    return [{outcome.category for outcome in outcomes} for _, outcomes in read_outcomes(store, receipts)]
+
+
+def test_an_image_that_never_works_blames_no_row_and_one_that_works_does(
+    store: FolderStore, service: Service
+) -> None:
+    broken, works = submitted_run(store), submitted_run(store)
+    service.states = dict.fromkeys(("p", "p:0", "p:1", "p:2"), "FAILED")
+    service.exit_codes = {"p:0": 1, "p:1": 70, "p:2": 127}
+    counts = ShardCounts(rows=0, requeued=0, failures=0)
+    output = Output(key="none", size=0, sha256="")
+    done = Receipt(shard=2, writer="w", parts=(), failures=(), outcomes=output, counts=counts, seconds=0.0)
+    store.create_once(layout.receipt(works.run_id, 2), done.to_json())
+    assert swept(store, service).abandoned == {broken.run_id: [0, 1, 2], works.run_id: [0, 1]}
+    assert causes(store, broken) == [{"abandoned"}] * 3
+    store.delete(layout.receipt(works.run_id, 2))
+    abandon(store, works, [2], "w", "dead")
+    assert causes(store, works) == [{"abandoned"}, {"died"}, {"abandoned"}]
+
+
+def test_what_ran_into_its_timeout_comes_back_apart(store: FolderStore, service: Service) -> None:
+    run = submitted_run(store)
+    service.states = dict.fromkeys(("p", "p:0", "p:1", "p:2"), "FAILED")
+    service.exit_codes = {f"p:{n}": 75 for n in range(3)}
+    service.reason = "Job attempt duration exceeded timeout"
+    swept(store, service)
+    assert causes(store, run) == [{"died"}] * 3
+
+
+@pytest.mark.parametrize("code", [64, 65])
+def test_a_reducer_that_can_never_succeed_is_told_and_not_started_again(
+    store: FolderStore, service: Service, code: int
+) -> None:
+    run = submitted_run(store)
+    abandon(store, run, range(3), "w", "dead")
+    service.states, service.exit_codes = {"r": "FAILED"}, {"r": code}
+    found = swept(store, service)
+    assert (service.asked, found.reducing, list(found.stuck)) == ([], [], [run.run_id])
+    with pytest.raises(UsageError, match=f"batchjob reduce {run.run_id}"):
+        found.check()
+
+
+@pytest.mark.parametrize("data", [None, b"{"])
+def test_one_damaged_run_holds_up_no_other(store: FolderStore, service: Service, data: bytes | None) -> None:
+    damaged, waiting = submitted_run(store), new_run(store)
+    if data is None:
+        store.delete(layout.run_info(damaged.run_id))
+    else:
+        store.put(layout.submission(damaged.run_id), data)
+    found = swept(store, service)
+    assert (found.submitted, list(found.stuck)) == ([waiting.run_id], [damaged.run_id])
 
 
 @pytest.mark.parametrize(("age", "known"), [(0, True), (GRACE_MS + 1, False)])

@@ -45,7 +45,7 @@ def quarantined(store: Store) -> list[QuarantinedMessage]:
     found: list[QuarantinedMessage] = []
     for meta in store.list(layout.QUARANTINED_MESSAGES):
         with store.open(meta.key) as opened:
-            found += from_lines(opened.body.read())
+            found += from_lines(meta.key, opened.body.read())
     return found
 
 
