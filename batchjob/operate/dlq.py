@@ -175,7 +175,9 @@ def redrive(
     Raises TransientError, UsageError.
     """
     if dead.url == target.url:
-        raise UsageError(f"messages of {dead.url} would go where they are: name the queue of events with --to")
+        raise UsageError(
+            f"messages of {dead.url} would go where they are: name the queue of events with --to"
+        )
     if choice.is_all and dead.start_move(target.url, rate):
         return _watch(dead, pause)
     with _held(dead, wait_seconds) as receive:
