@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 import shlex
 from pathlib import Path
 from typing import Annotated, Literal
@@ -59,10 +60,16 @@ SUFFIXES = (".pdf", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".xdw", ".xbd")
 
 def _check_suffixes(text: str) -> str:
     for suffix in text.split():
-        if not suffix.startswith("."):
-            raise ValueError(f"{suffix!r} is no suffix; write {' '.join(SUFFIXES)}")
+        if not re.fullmatch(r"\.[A-Za-z0-9]+", suffix):
+            raise ValueError(f"{suffix!r} is no suffix; separate them by spaces: {' '.join(SUFFIXES)}")
     if not text.split():
         raise ValueError(f"no suffix, so that nothing counts as a document; write {' '.join(SUFFIXES)}")
+    return text
+
+
+def _check_prefix(text: str) -> str:
+    if text.startswith("/"):
+        raise ValueError(f"{text!r} begins with '/', which keys do not, so that nothing counts as a document")
     return text
 
 
@@ -90,7 +97,7 @@ class Settings(BaseSettings):
     """The queue of events: an SQS queue's URL, or `file:///path` for a queue in a file of this machine."""
     dead_letter_queue_url: str | None = None
     """Where messages end that nobody took; what `dlq` looks at."""
-    prefix: str = ""
+    prefix: Annotated[str, AfterValidator(_check_prefix)] = ""
     """Only keys that begin with this count as documents; events of others are passed over."""
     suffixes: Annotated[str, AfterValidator(_check_suffixes)] = " ".join(SUFFIXES)
     """Only keys that end with one of these, in any case, count as documents; separated by spaces."""

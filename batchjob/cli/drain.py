@@ -77,6 +77,11 @@ def _drain(settings: Settings, writer: str, shards: int | None, as_json: bool) -
 
 
 def _show(received: ReceiveReport, committed: Committed, as_json: bool) -> None:
+    if received.passed_over and not received.events:
+        log().warning(
+            "every event was passed over: look at BATCHJOB_PREFIX and BATCHJOB_SUFFIXES",
+            events=received.passed_over,
+        )
     for place in committed.damaged:
         log().error("a segment could not be read and was set aside", place=place)
     for run in committed.runs:

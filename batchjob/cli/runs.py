@@ -4,7 +4,7 @@ import click
 
 from batchjob.cli import options, services
 from batchjob.cli.output import print_json, print_table
-from batchjob.drain.ledger import read_ledger
+from batchjob.drain.ledger import check_committed, read_ledger
 from batchjob.drain.openruns import OpenRun, abandon, look_at, missing_shards
 from batchjob.errors import UsageError
 from batchjob.runs import read_run, read_summary
@@ -71,6 +71,7 @@ def abandon_run(run: str, shards: tuple[int, ...], why: str, work: str | None, a
     info = read_run(store, run)
     if read_summary(store, run) is not None:
         raise UsageError(f"run {run} is finished: there is nothing to give up")
+    check_committed(store, info)
     missing = missing_shards(store, info)
     chosen = [shard for shard in shards or missing if shard in missing or shard >= info.shards]
     given_up = abandon(store, info, chosen, services.new_writer(), why)

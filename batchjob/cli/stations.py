@@ -9,6 +9,7 @@ import structlog
 
 from batchjob.cli import options, services
 from batchjob.cli.output import log, print_result, progress_bar
+from batchjob.drain.ledger import check_committed
 from batchjob.errors import TooManyFailedError, UsageError
 from batchjob.ocr.installed import check as check_ocr
 from batchjob.process.capacity import capacity
@@ -16,7 +17,7 @@ from batchjob.process.shard import ShardJob, process_shard
 from batchjob.records import FinalState, Outcome, Receipt, RunInfo, Summary
 from batchjob.reduce.load import Landed
 from batchjob.reduce.run import ReduceJob, reduce_run
-from batchjob.runs import read_receipt, read_run
+from batchjob.runs import read_receipt, read_run, read_summary
 from batchjob.settings import Settings, load_settings
 
 SHARD_VARIABLE = "AWS_BATCH_JOB_ARRAY_INDEX"
@@ -145,6 +146,8 @@ def reduce(
     settings = load_settings(work=work, opensearch_url=opensearch_url)
     store = services.work_store(settings)
     info = read_run(store, run)
+    if read_summary(store, run) is None:
+        check_committed(store, info)
     structlog.contextvars.bind_contextvars(run=run, attempt=_attempt(), phase="reduce")
     index = services.open_index(settings)
     index.version()

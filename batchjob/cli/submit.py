@@ -9,6 +9,7 @@ import structlog
 
 from batchjob.cli import options, services
 from batchjob.cli.output import print_json, print_result, print_table, progress_bar
+from batchjob.drain.ledger import check_committed
 from batchjob.drain.submit import (
     Submitting,
     process_name,
@@ -20,6 +21,7 @@ from batchjob.drain.submit import (
 from batchjob.drain.sweep import Submitter, Sweeper, Swept
 from batchjob.drain.sweep import sweep as sweep_runs
 from batchjob.errors import TransientError
+from batchjob.runs import read_run, read_summary
 from batchjob.settings import Settings, load_settings
 
 
@@ -66,6 +68,8 @@ def submit(run: str, work: str | None, job_queue: str | None, as_json: bool) -> 
     settings = load_settings(work=work, job_queue=job_queue)
     structlog.contextvars.bind_contextvars(run=run, phase="submit")
     with open_submitting(settings, services.new_writer()) as by:
+        if read_summary(by.store, run) is None:
+            check_committed(by.store, read_run(by.store, run))
         submission = submit_runs(by, [run])[run]
     values = {
         "run_id": run,

@@ -70,7 +70,8 @@ def commit_inbox(intake: Intake, store: Store, clock: Clock) -> Committed:
     what is not in one stays in the inbox. Raises TransientError.
     """
     damaged: list[str] = []
-    for _ in range(ROUNDS):
+    rounds = 0
+    while rounds < ROUNDS:
         pending = tidy_inbox(intake.writer, store, clock)
         try:
             found = sort_by_due(store, pending, clock.now_ms())
@@ -78,6 +79,7 @@ def commit_inbox(intake: Intake, store: Store, clock: Clock) -> Committed:
                 return Committed(waiting=len(found.waiting), damaged=damaged)
             done = _commit(intake, store, clock, found.due, read_segments(store, found.due))
         except (ObjectMissingError, SegmentsTakenError):
+            rounds += 1
             continue
         except SegmentDamagedError as error:
             damaged.append(set_aside(store, error.key))

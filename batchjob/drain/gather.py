@@ -15,7 +15,18 @@ from batchjob.records import MANIFEST_SCHEMA
 PARTITIONS = 64
 HELD_BYTES = 32 * 1024 * 1024
 """Rows held before they are spilled, in bytes; fewer rows than that never touch the disk."""
-TELLING = ("bucket", "key", "action", "version_id", "size", "etag", "event_time", "sequencer", "attempt")
+TELLING = (
+    "bucket",
+    "key",
+    "action",
+    "version_id",
+    "size",
+    "etag",
+    "event_time",
+    "sequencer",
+    "attempt",
+    "cost",
+)
 """Columns that tell two events apart; the same in all of them is the same event, delivered again."""
 IPC = pa.ipc.IpcWriteOptions(compression="lz4")
 
@@ -165,7 +176,7 @@ def without_repeats(rows: pa.Table) -> pa.Table:
 
 
 def one_row_an_object(rows: pa.Table) -> pa.Table:
-    """Of each object the latest event's row, with the most attempts that were made on its ETag.
+    """Of each object the latest event's row, with the most attempts and the greatest cost of its ETag.
 
     Later is the greater sequencer where two events have one (S3 defines it for one key: the shorter is padded with
     zeros, then texts are compared), else the later event time, else the place. It only is a hint: a worker looks at the
@@ -176,25 +187,28 @@ def one_row_an_object(rows: pa.Table) -> pa.Table:
     objects = _numbers(pc.binary_join_element_wise(rows["bucket"], rows["key"], "\n"))
     times = pc.fill_null(rows["event_time"], -1).to_numpy()
     sequencers = _ranks(rows["sequencer"])
-    attempts = pc.fill_null(rows["attempt"], 1).to_numpy()
     order = np.lexsort((times, sequencers, sequencers >= 0, objects))
     latest = order[_last_of_each(objects[order], sequencers[order] >= 0)]
     latest = latest[np.lexsort((sequencers[latest], times[latest], objects[latest]))]
     chosen = latest[_last_of_each(objects[latest])]
     kept = rows.take(chosen)
-    return _set(kept, "attempt", _most_attempts(rows, objects, attempts, chosen))
+    for name, least in (("attempt", 1), ("cost", 0.0)):
+        values = pc.fill_null(rows[name], least).to_numpy()
+        kept = _set(kept, name, _most(rows, objects, values, chosen))
+    return kept
 
 
-def _most_attempts(
-    rows: pa.Table, objects: np.ndarray, attempts: np.ndarray, chosen: np.ndarray
-) -> np.ndarray:
-    """At most three are made an object and ETag (invariant 5), so another ETag begins anew."""
+def _most(rows: pa.Table, objects: np.ndarray, values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """At most three attempts are made an object and ETag (invariant 5), so another ETag begins anew.
+
+    The same for the cost, by which a row that may have killed its shard is set apart.
+    """
     etags = _numbers(rows["etag"])
     mine = np.zeros(int(objects.max()) + 1, np.int64)
     mine[objects[chosen]] = etags[chosen]
     same = etags == mine[objects]
-    most = np.ones(len(mine), np.int32)
-    np.maximum.at(most, objects[same], attempts[same].astype(np.int32))
+    most = np.zeros(len(mine), values.dtype)
+    np.maximum.at(most, objects[same], values[same])
     return np.asarray(most[objects[chosen]])
 
 

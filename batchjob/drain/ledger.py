@@ -16,7 +16,7 @@ from batchjob.errors import (
     UsageError,
 )
 from batchjob.ports import CreateOnce, Get, ReplaceIfMatch
-from batchjob.records import Adoption, Ledger
+from batchjob.records import Adoption, Ledger, RunInfo
 
 REMEMBERED_MS = 14 * 24 * 3600 * 1000
 """How long an adopted segment is known by name after it left the inbox: a late writer may bring it back."""
@@ -35,6 +35,17 @@ class SegmentsTakenError(BatchjobError):
 def read_ledger(store: Get) -> Ledger:
     """The ledger as it is now, an empty one before the first run. Raises UsageError (damaged), TransientError."""
     return _read(store)[0]
+
+
+def check_committed(store: Get, run: RunInfo) -> None:
+    """Nobody may work on a run that a drain left before its commit: its events go into another one (invariant 6).
+
+    Runs of `local` are never in the ledger. Raises UsageError, TransientError.
+    """
+    if run.kind != "local" and run.run_id not in read_ledger(store).open:
+        raise UsageError(
+            f"run {run.run_id} was never committed: its events are still in the inbox, and `batchjob drain` takes them"
+        )
 
 
 def _read(store: Get) -> tuple[Ledger, str | None]:

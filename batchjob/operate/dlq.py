@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from batchjob.drain.messages import parse
-from batchjob.errors import TransientError
+from batchjob.errors import TransientError, UsageError
 from batchjob.ports import BATCH, DeadLetters, Message, Queue, QueueCounts
 
 Receive = Callable[[int], list[Message]]
@@ -174,6 +174,10 @@ def redrive(
     What ends a copy between the two leaves a message in both, which a drain takes for one event.
     Raises TransientError, UsageError.
     """
+    if dead.url == target.url:
+        raise UsageError(
+            f"messages of {dead.url} would go where they are: name the queue of events with --to"
+        )
     if choice.is_all and dead.start_move(target.url, rate):
         return _watch(dead, pause)
     with _held(dead, wait_seconds) as receive:

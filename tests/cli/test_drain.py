@@ -45,6 +45,14 @@ def test_events_become_a_run(tmp_path: Path) -> None:
     assert queue.counts().visible == queue.counts().in_flight == 0
 
 
+def test_it_is_told_that_every_event_was_passed_over(tmp_path: Path) -> None:
+    queue = LocalQueue(tmp_path / "queue", SystemClock())
+    queue.send([Message("1", event("files/a.pdf"), "")])
+    env = {"BATCHJOB_DRAIN_MESSAGES": "1", "BATCHJOB_PREFIX": "file/"}
+    done = batchjob("drain", "--queue", queue.url, "--work", tmp_path / "work", "--json", env=env)
+    assert (done.answer["passed_over"], "every event was passed over" in done.stderr) == (1, True)
+
+
 def test_no_queue_is_said(tmp_path: Path) -> None:
     done = batchjob("drain", "--work", tmp_path / "work")
     assert (done.code, "BATCHJOB_QUEUE_URL" in done.stderr) == (64, True)

@@ -12,15 +12,16 @@ from batchjob.adapters.folder import FolderStore
 from batchjob.adapters.local_queue import LocalQueue
 from batchjob.adapters.opensearch import OpenSearchIndex
 from batchjob.adapters.stores import open_store
+from batchjob.drain.commit import freeze_rows
 from batchjob.drain.ledger import commit_runs, read_ledger
 from batchjob.operate.search import find
 from batchjob.ports import Message
-from batchjob.records import ManifestRow, RunInfo, manifest_to_parquet
+from batchjob.records import ManifestRow, RunInfo, manifest_batches, manifest_to_parquet
 from batchjob.runs import read_summary
 from tests.support.batchjobs import new_queue
 from tests.support.command import batchjob, environment
 from tests.support.documents import text_pdf, write_folder
-from tests.support.segments import put_segment
+from tests.support.segments import intake, put_segment
 from tests.support.servers import BatchServer, S3Server, unique_name
 
 
@@ -88,6 +89,19 @@ def test_what_is_wrong_is_said(
 ) -> None:
     done = batchjob("submit", run.run_id, env=batch_environment | wrong)
     assert (done.code, said in done.stderr, "Traceback" in done.stderr) == (64, True, False), done.stderr
+
+
+@pytest.mark.parametrize("command", [["submit", "--job-queue", "local"], ["runs", "abandon"], ["reduce"]])
+def test_a_run_that_was_never_committed_is_not_worked_on(tmp_path: Path, command: list[str]) -> None:
+    """Its drain died before the ledger's change, so the next one takes the same events."""
+    store = FolderStore(tmp_path)
+    put_segment(store, "left", [ManifestRow("bucket", "a.pdf")])
+    [run] = freeze_rows(
+        intake(1), store, SystemClock(), manifest_batches([ManifestRow("bucket", "a.pdf")])
+    ).runs
+    done = batchjob(*command, run.run_id, "--work", tmp_path)
+    assert (done.code, "was never committed" in done.stderr) == (64, True), done.stderr
+    assert not list(store.list(layout.receipts(run.run_id)))
 
 
 def test_without_a_queue_it_says_how_to_name_one(tmp_path: Path) -> None:

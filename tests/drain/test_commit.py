@@ -14,7 +14,7 @@ from batchjob.adapters.clock import SystemClock
 from batchjob.adapters.folder import FolderStore
 from batchjob.adapters.stores import open_store
 from batchjob.drain import cut
-from batchjob.drain.commit import commit_inbox, commit_rows
+from batchjob.drain.commit import ROUNDS, commit_inbox, commit_rows
 from batchjob.drain.ledger import read_ledger
 from batchjob.ports import Store
 from batchjob.records import ManifestRow, manifest_batches
@@ -81,6 +81,14 @@ def test_a_damaged_segment_stops_no_other(store: FolderStore) -> None:
     assert not list(store.list("inbox/"))
     with store.open("quarantine/segments/bad.parquet") as opened:
         assert opened.body.read() == b"PAR1 and no more"
+
+
+def test_many_damaged_segments_are_no_other_drains(store: FolderStore) -> None:
+    for number in range(ROUNDS + 2):
+        store.put(layout.segment(f"bad-{number}"), b"no Parquet")
+    put_segment(store, "good", events("good", 2))
+    done = commit_inbox(intake(), store, CLOCK)
+    assert (done.rows, len(done.damaged)) == (2, ROUNDS + 2)
 
 
 def test_a_segment_that_comes_back_is_not_taken_twice(store: FolderStore) -> None:

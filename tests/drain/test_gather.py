@@ -93,6 +93,12 @@ def test_a_hundred_thousand_duplicates_and_a_storm_are_one_row_each(tmp_path: Pa
     assert (kept["storm.pdf"].action, kept["storm.pdf"].sequencer) == (Action.UPSERT, "C")
 
 
+def test_an_event_delivered_again_keeps_what_a_row_is_suspected_of(tmp_path: Path) -> None:
+    suspect, fresh = ManifestRow("b", "a.pdf", etag="1", cost=800.0), ManifestRow("b", "a.pdf", etag="1")
+    [row] = rows_of(gather(manifest_batches([suspect, fresh]), tmp_path))
+    assert row.cost == 800.0
+
+
 def test_nothing_is_nothing(tmp_path: Path) -> None:
     assert (len(gather([], tmp_path)), list(gather([], tmp_path).tables())) == (0, [])
 

@@ -8,7 +8,7 @@ import pytest
 from batchjob.adapters.clock import SystemClock
 from batchjob.adapters.local_queue import LocalQueue
 from batchjob.adapters.queues import open_queue
-from batchjob.errors import TransientError
+from batchjob.errors import TransientError, UsageError
 from batchjob.operate.dlq import (
     HOLD_SECONDS,
     NEVER_DELETED,
@@ -115,6 +115,12 @@ def test_a_choice_moves_some_and_gives_the_rest_back(
     assert (told.moved, told.left) == (len(moved), 22 - len(moved))
     assert {*take_all(target, 100)} == moved
     assert {*take_all(dead, 100)} == BODIES - moved
+
+
+def test_a_queue_is_not_redriven_onto_itself(dead: LocalQueue) -> None:
+    with pytest.raises(UsageError, match="--to"):
+        redrive(dead, dead, Choice(), None, wait_seconds=0)
+    assert dead.counts().visible == 22
 
 
 def test_a_rate_makes_pauses(dead: LocalQueue, target: LocalQueue) -> None:
