@@ -16,7 +16,7 @@ _OCRMYPDF_ROUNDS = 5
 
 def scan(context: Context) -> Section:
     """The whole pipeline against the bare engine, which gets its images for nothing."""
-    pages = context.size(16, 2)
+    pages = context.size(40, 2)
     pdf = context.scratch / "scan.pdf"
     material.scanned_pdf(pdf, pages)
     images = context.scratch / "images.txt"
