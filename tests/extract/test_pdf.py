@@ -8,6 +8,7 @@ import pikepdf
 import pypdfium2
 import pytest
 from PIL import Image
+from reportlab import rl_config
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen.canvas import Canvas
@@ -101,7 +102,13 @@ def test_letters_drawn_as_outlines_need_ocr(tmp_path: Path) -> None:
     assert one_page(pdf(tmp_path / "a.pdf", outlines), tmp_path)["method"] == "ocr"
 
 
-def test_pictures_inside_forms_are_measured_where_they_stand(tmp_path: Path) -> None:
+def test_pictures_inside_forms_are_measured_where_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        rl_config, "useA85", 1
+    )  # an inline picture in a form must be text; others switch it off
+
     def nested(canvas: Canvas) -> None:
         canvas.beginForm("inner", 0, 0, 10, 10)
         canvas.drawInlineImage(GRAY, 0, 0, 10, 10)
