@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Protocol
 
 from batchjob import layout
@@ -22,8 +21,6 @@ KILLED = (134, 137, 139)
 """128 + SIGABRT, SIGKILL (out of memory) and SIGSEGV."""
 TIMED_OUT = "attempt duration exceeded"
 """Of AWS Batch's reason for a job that ran into its timeout, whatever its exit code is then."""
-DESCRIBED = 100
-"""Jobs that one call describes; AWS Batch's limit."""
 
 
 class LookAtJobs(Protocol):
@@ -126,7 +123,7 @@ def _heal_submitted(sweeper: Sweeper, found: OpenRun, swept: Swept) -> None:
     ids = _ids(sweeper.jobs, submitter.reduce_name(run_id), known.reduce_job)
     if _any_alive(sweeper.jobs, ids, recent=recent):
         return
-    _check_reducers(run_id, _described(sweeper.jobs, ids))
+    _check_reducers(run_id, sweeper.jobs.describe(ids))
     submitter.reduce(run_id)
     swept.reducing.append(run_id)
 
@@ -190,7 +187,7 @@ def _dead_shards(
         return {}
     ids = {_child(parent, shard, found.run): shard for parent in parents for shard in found.missing}
     ended: dict[int, list[Job]] = {shard: [] for shard in found.missing}
-    for job in _described(jobs, list(ids)):
+    for job in jobs.describe(list(ids)):
         ended[ids[job.id]].append(job)
     return {shard: its_jobs for shard, its_jobs in ended.items() if all(job.ended for job in its_jobs)}
 
@@ -202,11 +199,5 @@ def _child(parent: str, shard: int, run: RunInfo) -> str:
 
 def _any_alive(jobs: LookAtJobs, ids: Sequence[str], *, recent: bool) -> bool:
     """Whether one has not ended, or, shortly after a submission, none may be known yet."""
-    known = list(_described(jobs, ids))
+    known = jobs.describe(ids)
     return any(not job.ended for job in known) or (recent and not known)
-
-
-def _described(jobs: LookAtJobs, ids: Sequence[str]) -> Iterable[Job]:
-    remaining = iter(ids)
-    while some := list(islice(remaining, DESCRIBED)):
-        yield from jobs.describe(some)
