@@ -17,7 +17,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 from urllib.request import Request, urlopen
 from uuid import uuid4
 
@@ -47,18 +47,18 @@ class ServerError(Exception):
 
 
 @dataclass(frozen=True)
-class S3Server:
-    """An S3 server and a bucket in it that no other test module uses."""
+class _Server:
+    """A server that speaks one of AWS's protocols, and how to reach it."""
 
+    service: ClassVar[str]
     endpoint: str
     access_key: str = "test-access-key"
     secret_key: str = "test-secret-key"
     region: str = "us-east-1"
-    bucket: str = field(default_factory=lambda: f"test-{uuid4().hex[:12]}")
 
     def client(self, **config: Any) -> Any:
         return boto3.client(
-            "s3",
+            self.service,
             endpoint_url=self.endpoint,
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
@@ -67,9 +67,8 @@ class S3Server:
         )
 
     def environment(self) -> dict[str, str]:
-        """The variables by which boto3 in a subprocess finds this server."""
+        """The variables by which boto3 in a subprocess may use this server."""
         return {
-            "AWS_ENDPOINT_URL_S3": self.endpoint,
             "AWS_ACCESS_KEY_ID": self.access_key,
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
             "AWS_REGION": self.region,
@@ -79,33 +78,23 @@ class S3Server:
 
 
 @dataclass(frozen=True)
-class SqsServer:
-    """An SQS server, and queues of one's own in it."""
+class S3Server(_Server):
+    """An S3 server and a bucket in it that no other test module uses."""
 
-    endpoint: str
-    access_key: str = "test-access-key"
-    secret_key: str = "test-secret-key"
-    region: str = "elasticmq"
-
-    def client(self, **config: Any) -> Any:
-        return boto3.client(
-            "sqs",
-            endpoint_url=self.endpoint,
-            aws_access_key_id=self.access_key,
-            aws_secret_access_key=self.secret_key,
-            region_name=self.region,
-            config=Config(**config),
-        )
+    service = "s3"
+    bucket: str = field(default_factory=lambda: f"test-{uuid4().hex[:12]}")
 
     def environment(self) -> dict[str, str]:
-        """The variables by which boto3 in a subprocess may use this server; the queue's URL says where it is."""
-        return {
-            "AWS_ACCESS_KEY_ID": self.access_key,
-            "AWS_SECRET_ACCESS_KEY": self.secret_key,
-            "AWS_REGION": self.region,
-            "AWS_DEFAULT_REGION": self.region,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
+        """With the variable by which boto3 in a subprocess finds this server."""
+        return {"AWS_ENDPOINT_URL_S3": self.endpoint, **super().environment()}
+
+
+@dataclass(frozen=True)
+class SqsServer(_Server):
+    """An SQS server, and queues of one's own in it; a queue's URL says where it is."""
+
+    service = "sqs"
+    region: str = "elasticmq"
 
     def new_queue(self, **attributes: str) -> str:
         """URL of a new queue that no other test uses."""
