@@ -234,6 +234,9 @@ def _lost(drawing: Drawing) -> Iterator[Loss]:
     if drawing.glyphs:
         message = f"{drawing.glyphs:,} runs of text are stored as shapes of a font, which cannot be read"
         yield Loss(FailureCategory.UNSUPPORTED, message)
+    for face, count in sorted(drawing.symbols.items()):
+        message = f"{count:,} runs of text in the symbol font {face!r}, whose signs are not known"
+        yield Loss(FailureCategory.UNSUPPORTED, message)
     if drawing.lines.is_cut_off:
         message = f"a drawing has more than {MAX_CHARACTERS:,} characters"
         yield Loss(FailureCategory.TOO_LARGE, message)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from batchjob.extract.xdw.runs import decode_stored
+from batchjob.extract.xdw.charsets import decode_stored
 from batchjob.extract.xdw.tlv import XdwError
 from batchjob.extract.xdw.tree import Kind, Node
 
