@@ -9,7 +9,7 @@ from batchjob.errors import FailureCategory
 from batchjob.extract import image, pdf
 from batchjob.extract.detect import DOCUWORKS, HEAD, Kind, NotReadError, detect
 from batchjob.extract.xdw.notes import stored_texts
-from batchjob.extract.xdw.tlv import XdwError
+from batchjob.extract.xdw.tlv import Loss, XdwError
 from batchjob.extract.xdw.tree import Kind as NodeKind
 from batchjob.extract.xdw.tree import Node, reference
 
@@ -29,12 +29,16 @@ class Reader(NamedTuple):
 
 
 class Attached:
-    """An attached file. It has one page at the least, which tells its name, and why it is not read if so."""
+    """An attached file. It has one page at the least, which tells its name, and why it is not read if so.
+
+    `losses`: what is told beside `loss`, on its first page.
+    """
 
     def __init__(self, name: str, folder: Path, max_pixels: int, nesting: int, reader: Reader) -> None:
         self._reader = reader
         self.name = name
         self.loss: NotReadError | None = None
+        self.losses: list[Loss] = []
         self.page_count = 1
         self._folder = folder
         self._max_pixels = max_pixels
@@ -104,6 +108,7 @@ def find_attachments(
                 file.take(_content(node), count)
             except XdwError as error:
                 file.loss = NotReadError(error.category, "", error.message)
+            file.losses += node.container.take_losses()
             yield file
 
 

@@ -10,6 +10,7 @@ from batchjob.extract.xdw import lh5
 from batchjob.extract.xdw.tlv import (
     Buffer,
     Element,
+    Loss,
     XdwError,
     check_value,
     element,
@@ -81,6 +82,7 @@ class Container:
         """Raises XdwError; ProtectedError where the content is encrypted."""
         self._data = data
         self._expanded = 0
+        self._losses: list[Loss] = []
         self.root, self.generation = read_header(data)
         self.loss: str | None = None
         self.salvaged = False
@@ -97,14 +99,27 @@ class Container:
         return len(self._state.offsets)
 
     def entry(self, index: int) -> bytes:
-        """The body of an entry. Raises XdwError."""
+        """The body of an entry; `take_losses` tells where it was altered. Raises XdwError."""
         if not 0 <= index < self.entry_count:
             raise XdwError("a reference leads to no entry")
         found = self._entry_at(self._state.offsets[index])
+        said: dict[int, Element] = {}
         for field in elements(self._data, found.start, found.end):
-            if field.tag == 0x82:
-                return bytes(self._data[field.start : field.end])
-        raise XdwError("an entry has no body")
+            said.setdefault(field.tag, field)
+        if 0x82 not in said:
+            raise XdwError("an entry has no body")
+        body = bytes(self._data[said[0x82].start : said[0x82].end])
+        if 0x81 in said:
+            stored = integer(self._data[said[0x81].start : said[0x81].end]) & 0xFFFFFFFF
+            if stored != check_value(body):
+                message = f"entry {index} does not have the check value that was stored with it"
+                self._losses.append(Loss(FailureCategory.CORRUPT, message))
+        return body
+
+    def take_losses(self) -> list[Loss]:
+        """What was lost by reading since this was asked before, each once."""
+        taken, self._losses = self._losses, []
+        return [*dict.fromkeys(taken)]
 
     def _entry_at(self, offset: int) -> Element:
         found = element(self._data, offset, len(self._data))

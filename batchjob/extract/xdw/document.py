@@ -7,9 +7,8 @@ from batchjob.errors import FailureCategory
 from batchjob.extract.xdw.attachments import Attached
 from batchjob.extract.xdw.body import parse_body
 from batchjob.extract.xdw.container import Container, Root
-from batchjob.extract.xdw.layers import Loss
 from batchjob.extract.xdw.notes import form_texts, name_of, properties_of
-from batchjob.extract.xdw.tlv import Buffer, XdwError
+from batchjob.extract.xdw.tlv import Buffer, Loss, XdwError
 from batchjob.extract.xdw.tree import Kind, Node, read_tree
 
 
@@ -45,6 +44,8 @@ class Document:
         own = list(self._own_pages(self.root) if self.root else self._salvaged_pages())
         if self.container.loss and own:
             own[0].losses.append(Loss(FailureCategory.CORRUPT, self.container.loss))
+        if own:
+            own[0].losses += self.container.take_losses()
         self.pages: list[Page | AttachedPage] = [*own]
 
     def _own_pages(self, root: Node) -> Iterator[Page]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from PIL import Image
 
@@ -13,7 +12,7 @@ from batchjob.extract.xdw.drawing import Dib, Drawing, Placed, Stored
 from batchjob.extract.xdw.emf import read_emf
 from batchjob.extract.xdw.raster import body_image, compose, dib_image, load_all
 from batchjob.extract.xdw.runs import MAX_CHARACTERS
-from batchjob.extract.xdw.tlv import XdwError, numbers
+from batchjob.extract.xdw.tlv import Loss, XdwError, numbers
 from batchjob.extract.xdw.tree import Kind, Node, Value
 from batchjob.extract.xdw.wmf import read_wmf
 
@@ -27,13 +26,6 @@ _TURNS = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: 
 """Clockwise degrees as Pillow turns, which is the other way round."""
 A4 = (21_000, 29_700)
 _NO_PLACE = (0, 0, 0, 0)
-
-
-class Loss(NamedTuple):
-    """Something that was not read, and why."""
-
-    category: FailureCategory
-    message: str
 
 
 @dataclass(slots=True)

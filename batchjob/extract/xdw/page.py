@@ -12,10 +12,10 @@ from batchjob.extract.image import DAMAGE, ocr_work, prepare, raise_machine_fail
 from batchjob.extract.text import clean
 from batchjob.extract.xdw.body import PER_INCH, parse_body, read_body
 from batchjob.extract.xdw.document import Document, Page
-from batchjob.extract.xdw.layers import A4, Layer, Loss, read_layer, salvaged_layer, size_of
+from batchjob.extract.xdw.layers import A4, Layer, read_layer, salvaged_layer, size_of
 from batchjob.extract.xdw.notes import annotation_text
 from batchjob.extract.xdw.raster import MAX_CANVAS, body_image
-from batchjob.extract.xdw.tlv import XdwError
+from batchjob.extract.xdw.tlv import Loss, XdwError
 from batchjob.extract.xdw.tree import Kind, Node
 
 _PREVIEW = 58
@@ -26,16 +26,17 @@ Event = dict[str, Any]
 
 def read_own_page(document: Document, page: Page, number: int, out: Path, dpi: int) -> Event:
     """What a page's event says of its content."""
-    try:
-        return _read(document, page, number, out, dpi)
-    except XdwError as error:
-        return _event(
-            Reading(layer=False, ocr=False), "", {}, [*page.losses, Loss(error.category, error.message)]
-        )
-
-
-def _read(document: Document, page: Page, number: int, out: Path, dpi: int) -> Event:
     losses = list(page.losses)
+    document.container.take_losses()  # of what was read for another one
+    try:
+        return _read(document, page, number, out, dpi, losses)
+    except XdwError as error:
+        losses.append(Loss(error.category, error.message))
+        losses += document.container.take_losses()
+        return _event(Reading(layer=False, ocr=False), "", {}, losses)
+
+
+def _read(document: Document, page: Page, number: int, out: Path, dpi: int, losses: list[Loss]) -> Event:
     layers, notes = _content(document, page, losses)
     size = size_of(page.node) if page.node else A4
     raw = "\n".join(layer.text for layer in layers if layer.is_content)
@@ -48,6 +49,7 @@ def _read(document: Document, page: Page, number: int, out: Path, dpi: int) -> E
         losses.append(Loss(FailureCategory.UNSUPPORTED, message))
     for layer in layers:
         losses += layer.losses
+    losses += document.container.take_losses()
     text = "\n\n".join(filter(str.strip, [*page.head, raw if kept else "", *notes, *page.tail]))
     return _event(reading, clean(text), picture, losses)
 

@@ -92,6 +92,9 @@ def _read_attached(page: AttachedPage, number: int, out: Path, dpi: int) -> Even
         (inside / event["image"]).rename(out / name)
         event["image"] = name
     event.pop("refused", None)
+    if page.number == 1 and file.losses and "error" not in event:
+        why = "; ".join(loss.message for loss in file.losses)
+        event["error"] = {"category": file.losses[0].category, "message": f"the attached file: {why}"}
     if page.number == 1:
         event["text"] = "\n".join(filter(None, [file.name, event["text"]]))
         if event["method"] == "blank":
