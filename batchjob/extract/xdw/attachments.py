@@ -10,12 +10,12 @@ from batchjob.extract import image, pdf
 from batchjob.extract.detect import DOCUWORKS, HEAD, Kind, NotReadError, detect
 from batchjob.extract.xdw.notes import stored_texts
 from batchjob.extract.xdw.tlv import Loss, XdwError
+from batchjob.extract.xdw.tree import FILE_DATA, Node, reference
 from batchjob.extract.xdw.tree import Kind as NodeKind
-from batchjob.extract.xdw.tree import Node, reference
 
 MAX_FILES = 100
 _MOST_NESTED = 3
-_DATA, _NAME = "nd", "nf"
+_NAME = "nf"
 _SIGNS = (b"PK", b"%PDF", b"\xd0\xcf\x11\xe0", b"\xff\xd8\xff", b"\x60\x0e\x82\x01")
 Event = dict[str, Any]
 
@@ -113,10 +113,11 @@ def find_attachments(
 
 
 def _holds_file(node: Node) -> bool:
+    """A damaged record is taken for one, so that it is told."""
     try:
-        return node.named(_DATA) is not None
+        return node.named(FILE_DATA) is not None or node.named(_NAME) is not None
     except XdwError:
-        return False
+        return True
 
 
 def _file_name(node: Node, number: int) -> str:
@@ -130,7 +131,7 @@ def _file_name(node: Node, number: int) -> str:
 
 def _content(node: Node) -> bytes:
     """Raises XdwError."""
-    value = node.named(_DATA)
+    value = node.named(FILE_DATA)
     if value is None or not value.is_reference:
         return value.data if value is not None else b""
     said = reference(value.data)

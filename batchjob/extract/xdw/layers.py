@@ -13,7 +13,7 @@ from batchjob.extract.xdw.emf import read_emf
 from batchjob.extract.xdw.raster import body_image, compose, dib_image, load_all
 from batchjob.extract.xdw.runs import MAX_CHARACTERS
 from batchjob.extract.xdw.tlv import Loss, XdwError, numbers
-from batchjob.extract.xdw.tree import Kind, Node, Value
+from batchjob.extract.xdw.tree import Kind, Node, Value, resolve
 from batchjob.extract.xdw.wmf import read_wmf
 
 _DRAWING, _SIZE, _PLACE, _ROTATION = 7, 5, 52, 61
@@ -214,10 +214,7 @@ def _drawing_of(body: Body) -> Drawing | None:
 
 def _rotation(node: Node) -> int:
     """Clockwise degrees."""
-    value = node.attribute(_ROTATION)
-    if value is None or value.is_reference:
-        return 0
-    return (numbers(value.data) or [0])[0]
+    return (node.numbers(_ROTATION) or [0])[0]
 
 
 def _lost(drawing: Drawing) -> Iterator[Loss]:
@@ -240,8 +237,7 @@ def _lost(drawing: Drawing) -> Iterator[Loss]:
 
 def size_of(node: Node) -> tuple[int, int]:
     """Width and height in 1/100 mm; those of A4 where none are stated."""
-    value = node.attribute(_SIZE)
-    given = numbers(value.data)[:2] if value is not None and not value.is_reference else []
+    given = node.numbers(_SIZE)[:2]
     return (given[0], given[1]) if len(given) == 2 and min(given) > 0 else A4
 
 
@@ -250,9 +246,8 @@ def place_of(node: Node, page: tuple[int, int]) -> tuple[int, int, int, int]:
     above = node.parent
     if above is None:
         return 0, 0, *page
-    place, size = above.attribute(_PLACE), above.named("childdim")
-    corner = numbers(place.data)[:2] if place is not None and not place.is_reference else []
-    extent = numbers(size.data)[:2] if size is not None and not size.is_reference else []
+    corner, size = above.numbers(_PLACE)[:2], above.named("childdim")
+    extent = numbers(resolve(above.container, size))[:2] if size is not None else []
     if len(corner) < 2 or len(extent) < 2 or min(extent) <= 0:
         return 0, 0, *page
     return corner[0], corner[1], extent[0], extent[1]

@@ -47,7 +47,8 @@ def _no_pages(document: Document, kind: Kind) -> NotReadError:
         message = f"the DocuWorks file is damaged: {document.container.loss}, but holds no page"
         return NotReadError(FailureCategory.CORRUPT, kind, message)
     what = "binder holds no document with pages" if document.is_binder else "document has no pages"
-    return NotReadError(FailureCategory.EMPTY, kind, f"the DocuWorks {what}")
+    named = f": {', '.join(document.without_pages)}" if document.is_binder and document.without_pages else ""
+    return NotReadError(FailureCategory.EMPTY, kind, f"the DocuWorks {what}{named}")
 
 
 def _kind(document: Document) -> Kind:

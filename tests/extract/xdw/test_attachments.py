@@ -92,3 +92,10 @@ def test_nested_files_beyond_three_are_told(tmp_path: Path) -> None:
         data = with_files((f"{number}.xdw", data))
     found = read(data, tmp_path)
     assert "3 deep" in found.pages[-1]["error"]["message"]
+
+
+def test_an_entry_of_the_list_without_a_file_is_found_by_its_name_and_told(tmp_path: Path) -> None:
+    held = dw.Object(0x1307, {}, [dw.text("nf", "見積.pdf")])
+    found = read(dw.write(dw.document(dw.page(), originals=[held])), tmp_path)
+    assert found.texts[1] == "見積.pdf"
+    assert found.pages[1]["error"]["category"] == "empty"

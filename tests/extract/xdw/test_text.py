@@ -316,3 +316,63 @@ def test_attributes_held_by_an_entry_are_found(tmp_path: Path) -> None:
     names = dw.numbers(2001, dw.BYTES, -1, len(name)) + bytes([len(name)]) + name
     held = dw.Object(0x8011, {51: entries.add(names), 2001: record.value})
     assert read(dw.write(dw.document(dw.page(held)), entries), tmp_path).texts == ["メモ"]
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_texts_names_and_sizes_held_by_entries_are_read(packed: bool, tmp_path: Path) -> None:
+    entries = dw.Entries()
+    hold = entries.add_packed if packed else entries.add
+    note = dw.Object(0x8011, {}, [dw.Named("%Text(w", hold("メモ".encode("utf-16-le") * 40))])
+    member = dw.document(dw.page(note), attributes={4: hold("契約".encode("cp932") * 40)})
+    found = read(dw.write(dw.binder(member), entries), tmp_path)
+    assert found.texts == [f"{'契約' * 40}\n\n{'メモ' * 40}"]
+
+
+def test_a_text_whose_entry_is_not_there_is_told(tmp_path: Path) -> None:
+    note = dw.Object(0x8011, {}, [dw.Named("%Text(w", dw.Ref(dw.element(0x81, b"\7")))])
+    found = read(one_page(note, dw.note("二つ目")), tmp_path)
+    assert found.texts == ["二つ目"]
+    assert found.pages[0]["error"]["message"] == "a reference leads to no entry"
+
+
+@pytest.mark.parametrize(
+    ("lost", "message"),
+    [
+        (dw.Object(0x8010, {}, [dw.text("pf", "WindowsXP")]), "an object without a drawing"),
+        (dw.Object(0x803F), "an object without a drawing"),
+        (dw.Object(0x800F, {}, [dw.Named("%OLE_CONTENT_FILE", bytes(60))]), "an embedded object (OLE)"),
+        (dw.Object(0x80AB, {}, [dw.text("%Unheard", "?")]), "an object of kind 80ab, which is not known"),
+    ],
+)
+def test_objects_of_which_nothing_is_read_are_counted_and_named(
+    lost: dw.Object, message: str, tmp_path: Path
+) -> None:
+    found = read(one_page(lost, dw.note("メモ"), lost), tmp_path)
+    assert (found.texts, found.methods) == (["メモ"], ["text"])
+    assert found.pages[0]["error"]["category"] == "unsupported"
+    assert message in found.pages[0]["error"]["message"]
+    assert "(2 times)" in found.pages[0]["error"]["message"]
+    assert read(one_page(lost), tmp_path).methods == ["failed"]
+
+
+def test_objects_without_text_by_their_nature_are_no_loss(tmp_path: Path) -> None:
+    shapes = [
+        dw.Object(kind, {52: dw.numbers(1)}) for kind in (0x801B, 0x803C, 0x803D, 0x803E, 0x8042, 0x8045)
+    ]
+    drawn = dw.Object(0x80AB, {7: printed(Emf().text("図", 0, 0))})
+    found = read(one_page(*shapes, drawn), tmp_path)
+    assert found.texts == ["図"]
+    assert "error" not in found.pages[0]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_binders_document_without_pages_is_found_by_its_name_and_told(first: bool, tmp_path: Path) -> None:
+    empty = dw.document(
+        attributes={4: "空の契約".encode("cp932") + b"\0"}, named=[dw.text("%Keywords", "予算")]
+    )
+    full = dw.document(dw.page(dw.note("一")), attributes={4: "見積".encode("cp932") + b"\0"})
+    found = read(dw.write(dw.binder(*((empty, full) if first else (full, empty)))), tmp_path)
+    assert len(found.pages) == 1
+    assert {"空の契約", "見積", "一", "予算"} <= set(found.texts[0].split("\n"))
+    message = "the binder's document '空の契約' holds no pages"
+    assert found.pages[0]["error"] == {"category": "empty", "message": message}
