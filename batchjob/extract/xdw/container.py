@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -22,7 +23,8 @@ from batchjob.extract.xdw.tlv import (
 
 MAX_ENTRIES = 200_000
 MAX_TOTAL = 512 * 1024 * 1024
-"""Bytes that all streams of a file may expand to, in one child."""
+"""Bytes that all streams of a file, and of the files attached to it, may expand to in one child."""
+MAX_FILES = 100
 MAX_PROPERTIES = 80 * 1024 * 1024
 """Bytes as they are stored; more than may expand from them only where nothing could be packed."""
 _HEADER, _SEGMENT, _ENTRY, _PROTECTED_ENTRY = 0x60, 0x61, 0x64, 0x67
@@ -49,6 +51,28 @@ class ProtectedError(XdwError):
     def __init__(self) -> None:
         message = "the DocuWorks file is protected and cannot be read; store it without protection"
         super().__init__(message, FailureCategory.PROTECTED)
+
+
+@dataclass(slots=True)
+class Budget:
+    """What a document may still take, together with all files attached to it and to each other."""
+
+    size: int = MAX_TOTAL
+    files: int = 0
+
+    def take(self, size: int) -> None:
+        """Counts bytes that are unpacked. Raises XdwError."""
+        if size > self.size:
+            message = f"the document expands to more than {MAX_TOTAL:,} bytes in all"
+            raise XdwError(message, FailureCategory.TOO_LARGE)
+        self.size -= max(size, 0)
+
+    def take_file(self) -> int:
+        """The number, from 1, of an attached file. Raises XdwError."""
+        if self.files >= MAX_FILES:
+            raise XdwError(f"files beyond the first {MAX_FILES} were not read", FailureCategory.TOO_LARGE)
+        self.files += 1
+        return self.files
 
 
 class State(NamedTuple):
@@ -78,10 +102,10 @@ class Container:
     there are entries only.
     """
 
-    def __init__(self, data: Buffer) -> None:
+    def __init__(self, data: Buffer, budget: Budget) -> None:
         """Raises XdwError; ProtectedError where the content is encrypted."""
         self._data = data
-        self._expanded = 0
+        self.budget = budget
         self._losses: list[Loss] = []
         self.root, self.generation = read_header(data)
         self.loss: str | None = None
@@ -131,9 +155,8 @@ class Container:
 
     def expand(self, stream: bytes, size: int) -> bytes:
         """Unpacks a stream. Raises XdwError, also where all of them together pass their limit."""
-        if size <= lh5.MAX_EXPANDED and self._expanded + size > MAX_TOTAL:
-            raise XdwError(f"the file expands to more than {MAX_TOTAL:,} bytes", FailureCategory.TOO_LARGE)
-        self._expanded += min(max(size, 0), lh5.MAX_EXPANDED)
+        if size <= lh5.MAX_EXPANDED:
+            self.budget.take(size)
         return lh5.expand(stream, size)
 
     def _last_state(self) -> State:

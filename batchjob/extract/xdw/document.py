@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from batchjob.errors import FailureCategory
 from batchjob.extract.xdw.attachments import Attached
 from batchjob.extract.xdw.body import parse_body
-from batchjob.extract.xdw.container import Container, Root
+from batchjob.extract.xdw.container import Budget, Container, Root
 from batchjob.extract.xdw.notes import form_texts, name_of, properties_of
 from batchjob.extract.xdw.tlv import Buffer, Loss, XdwError
 from batchjob.extract.xdw.tree import Kind, Node, read_tree
@@ -37,8 +37,8 @@ class Document:
     `without_pages`: names of a binder's documents that hold none, where no page tells of them.
     """
 
-    def __init__(self, data: Buffer, max_pixels: int) -> None:
-        self.container = Container(data)
+    def __init__(self, data: Buffer, max_pixels: int, budget: Budget) -> None:
+        self.container = Container(data, budget)
         self.is_binder = self.container.root is Root.BINDER
         self.max_pixels = max_pixels
         self.title: str | None = None

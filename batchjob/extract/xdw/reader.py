@@ -10,7 +10,8 @@ from typing import Any
 from batchjob.errors import FailureCategory
 from batchjob.extract.detect import Kind, NotReadError
 from batchjob.extract.text import clean_line
-from batchjob.extract.xdw.attachments import Reader, find_attachments
+from batchjob.extract.xdw.attachments import Reader, Unpacking, find_attachments
+from batchjob.extract.xdw.container import Budget
 from batchjob.extract.xdw.document import AttachedPage, Document, Page
 from batchjob.extract.xdw.page import picture_of_first, read_own_page
 from batchjob.extract.xdw.tlv import XdwError
@@ -19,13 +20,19 @@ Event = dict[str, Any]
 
 
 @contextmanager
-def open_xdw(path: Path, kind: Kind, folder: Path, max_pixels: int, nesting: int = 0) -> Iterator[Document]:
+def open_xdw(path: Path, kind: Kind, folder: Path, max_pixels: int) -> Iterator[Document]:
     """Opens a document or binder; attached files are unpacked into `folder`. Raises NotReadError."""
+    with _open(path, kind, Unpacking(folder, max_pixels, 0, Budget())) as document:
+        yield document
+
+
+@contextmanager
+def _open(path: Path, kind: Kind, unpacking: Unpacking) -> Iterator[Document]:
     with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
         try:
-            document = Document(data, max_pixels)
+            document = Document(data, unpacking.max_pixels, unpacking.budget)
             if document.root:
-                for attached in find_attachments(document.root, folder, max_pixels, nesting, _NESTED):
+                for attached in find_attachments(document.root, unpacking, _NESTED):
                     document.attach(attached)
         except XdwError as error:
             raise NotReadError(error.category, kind, _why(error)) from None
@@ -110,4 +117,4 @@ def thumbnail(document: Document) -> bytes | None:
     return picture_of_first(document, first) if isinstance(first, Page) else None
 
 
-_NESTED = Reader(open_xdw, lambda document: len(document.pages), read_page)
+_NESTED = Reader(_open, lambda document: len(document.pages), read_page)
