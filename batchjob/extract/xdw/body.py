@@ -5,7 +5,7 @@ from enum import IntEnum
 
 from batchjob.errors import FailureCategory
 from batchjob.extract.xdw.container import Container
-from batchjob.extract.xdw.tlv import XdwError, fields, integer
+from batchjob.extract.xdw.tlv import XdwError, fields, integer, within
 from batchjob.extract.xdw.tree import Value, resolve
 
 PER_INCH, PER_METRE = 2540, 100_000
@@ -113,4 +113,4 @@ def _what_it_is(content: bytes, kind: Format) -> Format:
 
 
 def _positive(said: dict[int, bytes], tag: int) -> int:
-    return max(integer(said.get(tag, b"")), 0)
+    return max(within(integer(said.get(tag, b""))), 0)

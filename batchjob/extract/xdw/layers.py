@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from batchjob.errors import FailureCategory
+from batchjob.extract.image import resolution
 from batchjob.extract.xdw.body import PER_INCH, PER_METRE, Body, Format, read_body
 from batchjob.extract.xdw.container import Container
 from batchjob.extract.xdw.drawing import Dib, Drawing, Placed, Stored
@@ -25,6 +26,8 @@ _MOST_DECODED = 4
 _TURNS = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
 """Clockwise degrees as Pillow turns, which is the other way round."""
 A4 = (21_000, 29_700)
+_LONGEST = 1_000_000
+"""Ten metres."""
 _NO_PLACE = (0, 0, 0, 0)
 
 
@@ -77,14 +80,18 @@ class Layer:
         return turned, inches * turned.width / image.width
 
     def _raster(self, mode: str, dpi: int) -> tuple[Image.Image, float] | None:
-        inches = (self.body.width or self.place[2] or A4[0]) / PER_INCH
+        inches = 0.0
 
         def make() -> Image.Image:
             nonlocal inches
             image = body_image(self.container, self.body, self.max_pixels)
-            if self.body.per_metre:
-                inches = image.width / (self.body.per_metre * PER_INCH / PER_METRE)
-            image.draft(mode, (round(inches * dpi), round(inches * dpi * image.height / image.width)))
+            per_inch = self.body.per_metre * PER_INCH / PER_METRE
+            if not per_inch:
+                per_inch = image.width * PER_INCH / (self.body.width or self.place[2] or A4[0])
+            image.info["dpi"] = (per_inch, per_inch)
+            across, down = resolution(image)  # what is stated may be impossible
+            inches = image.width / across
+            image.draft(mode, (round(inches * dpi) or 1, round(image.height / down * dpi) or 1))
             return image
 
         image = self._loaded(make)
@@ -236,18 +243,24 @@ def _lost(drawing: Drawing) -> Iterator[Loss]:
 
 
 def size_of(node: Node) -> tuple[int, int]:
-    """Width and height in 1/100 mm; those of A4 where none are stated."""
+    """Width and height in 1/100 mm; those of A4 where none that can be are stated."""
     given = node.numbers(_SIZE)[:2]
-    return (given[0], given[1]) if len(given) == 2 and min(given) > 0 else A4
+    return (given[0], given[1]) if _is_size(given) else A4
+
+
+def _is_size(given: list[int]) -> bool:
+    return len(given) == 2 and min(given) > 0 and max(given) <= _LONGEST
 
 
 def place_of(node: Node, page: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Where an object lies on its page, by the placement above it; all of the page where none tells."""
+    """Where an object lies on its page, by the placement above it; all of the page where none tells what can be."""
     above = node.parent
     if above is None:
         return 0, 0, *page
     corner, size = above.numbers(_PLACE)[:2], above.named("childdim")
     extent = numbers(resolve(above.container, size))[:2] if size is not None else []
-    if len(corner) < 2 or len(extent) < 2 or min(extent) <= 0:
+    if len(corner) < 2 or not _is_size(extent):
+        return 0, 0, *page
+    if not all(-size < start < whole for start, size, whole in zip(corner, extent, page, strict=True)):
         return 0, 0, *page
     return corner[0], corner[1], extent[0], extent[1]

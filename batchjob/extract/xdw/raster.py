@@ -12,7 +12,7 @@ from batchjob.extract.image import DAMAGE, raise_machine_failure
 from batchjob.extract.xdw.body import PER_METRE, Body, Format
 from batchjob.extract.xdw.container import Container
 from batchjob.extract.xdw.drawing import Box, Dib, Placed
-from batchjob.extract.xdw.tlv import XdwError
+from batchjob.extract.xdw.tlv import XdwError, within
 from batchjob.extract.xdw.wmf import header_length
 
 MAX_CANVAS = 40_000_000
@@ -87,7 +87,7 @@ def _packed_dib(container: Container, body: Body) -> Dib:
         message = f"a bitmap is packed by method {method}, which is not known"
         raise XdwError(message, FailureCategory.UNSUPPORTED)
     if method == _TOP_DOWN:
-        header = header[:8] + struct.pack("<i", -rows) + header[12:]
+        header = header[:8] + struct.pack("<i", -within(rows)) + header[12:]
     return Dib(header, bits)
 
 

@@ -292,3 +292,33 @@ def test_a_scan_that_cannot_be_decoded_is_told(tmp_path: Path) -> None:
 def test_a_picture_over_the_limit_is_told(tmp_path: Path) -> None:
     found = read(one_page(dw.content(dw.body(5, jpeg(scan())))), tmp_path, max_pixels=1_000_000)
     assert found.pages[0]["error"]["category"] == "too_large"
+
+
+IMPOSSIBLE = [0, -1, (1 << 31) - 1, -(1 << 31), 1 << 40, 1 << 1000, -(1 << 1000)]
+
+
+@pytest.mark.parametrize("value", IMPOSSIBLE)
+def test_impossible_sizes_and_places_do_no_harm(value: int, tmp_path: Path) -> None:
+    picture = jpeg(scan((400, 300)))
+    bodies = [
+        dw.body(5, picture, size=(value, value)),
+        dw.body(5, picture, per_metre=value),
+        dw.body(9, picture, across=value, down=value),
+    ]
+    for body in bodies:
+        contents = [
+            dw.placed(dw.content(body, a61=dw.numbers(value)), at, (3000, 2000))
+            for at in ((0, 0), (value, 5))
+        ]
+        for size in ((value, value), (21_000, 29_700)):
+            found = read(dw.write(dw.document(dw.page(*contents, size=size))), tmp_path)
+            assert found.methods == ["ocr"] if body[2] == 5 else ["failed"]
+
+
+@pytest.mark.parametrize("rows", [0, 5, 1 << 31, (1 << 32) - 1])
+def test_impossible_rows_of_a_bitmap_are_told(rows: int, tmp_path: Path) -> None:
+    header, bits = dib(scan((26, 34)))
+    stored = dw.pack(bits)
+    data = header + struct.pack("<4I", 5, len(stored), len(bits), rows) + stored
+    found = read(one_page(dw.content(dw.body(7, data, sub_header=len(header)))), tmp_path)
+    assert ("error" in found.pages[0]) == (rows != 5)
