@@ -107,6 +107,8 @@ class Container:
         self._data = data
         self.budget = budget
         self._losses: list[Loss] = []
+        self._compared: set[int] = set()
+        self._altered: dict[int, Loss] = {}
         self.root, self.generation = read_header(data)
         self.loss: str | None = None
         self.salvaged = False
@@ -133,11 +135,14 @@ class Container:
         if 0x82 not in said:
             raise XdwError("an entry has no body")
         body = bytes(self._data[said[0x82].start : said[0x82].end])
-        if 0x81 in said:
+        if 0x81 in said and index not in self._compared:
+            self._compared.add(index)
             stored = integer(self._data[said[0x81].start : said[0x81].end]) & 0xFFFFFFFF
             if stored != check_value(body):
                 message = f"entry {index} does not have the check value that was stored with it"
-                self._losses.append(Loss(FailureCategory.CORRUPT, message))
+                self._altered[index] = Loss(FailureCategory.CORRUPT, message)
+        if index in self._altered:
+            self._losses.append(self._altered[index])
         return body
 
     def take_losses(self) -> list[Loss]:

@@ -110,16 +110,28 @@ class Layer:
 
     def _composed(self, drawing: Drawing, mode: str) -> tuple[Image.Image, float] | None:
         sizes: dict[int, tuple[int, int]] = {}
+        opened: dict[Stored, Image.Image] = {}
         found = []
         for item in drawing.pictures:
             try:
-                found.append((item, self._open(item, sizes).size))
+                image = self._open(item, sizes)
             except XdwError as error:
                 self.losses.append(Loss(error.category, error.message))
+                continue
+            found.append((item, image.size))
+            if isinstance(item.source, Stored):
+                opened[item.source] = image
         if sum(width * height for _, (width, height) in found) > _MOST_DECODED * self.max_pixels:
             self.losses.append(Loss(FailureCategory.TOO_LARGE, "the page's pictures have too many pixels"))
             return None
-        made = compose(_with_places(found), lambda item: self._loaded(lambda: self._open(item, sizes)), mode)
+
+        def make(item: Placed) -> Image.Image:
+            kept = opened.pop(item.source, None) if isinstance(item.source, Stored) else None
+            image = self._open(item, sizes) if kept is None else kept
+            image.draft(mode, image.size)
+            return image
+
+        made = compose(_with_places(found), lambda item: self._loaded(lambda: make(item)), mode)
         if made is None:
             return None
         image, (left, _, right, _) = made

@@ -170,8 +170,12 @@ def compose(
     left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
     right, bottom = max(box[2] for box in boxes), max(box[3] for box in boxes)
     largest, size = max(found, key=lambda pair: _area(pair[0].box))
-    scale = _part(largest, size)[0] / abs(largest.box[2] - largest.box[0])
-    scale = _fit(scale, right - left, bottom - top)
+    exact = _part(largest, size)[0] / abs(largest.box[2] - largest.box[0])
+    scale = _fit(exact, right - left, bottom - top)
+    if len(found) == 1 and scale == exact:
+        picture = load(largest)
+        whole = (left, top, right, bottom)
+        return None if picture is None else (_shown(largest, picture, _part(largest, size)[:2], mode), whole)
     canvas: Image.Image | None = None
     for (item, _), box in zip(found, boxes, strict=True):
         picture = load(item)
