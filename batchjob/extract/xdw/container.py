@@ -204,9 +204,10 @@ class Container:
         if found.tag == _PROTECTED or (offsets and self._data[offsets[0]] == _PROTECTED_ENTRY):
             raise ProtectedError
         value = bytes(self._data[at - stored : at])
-        if found.tag == _PLAIN:
-            return State(offsets, value, checked=True)
-        checked = integer(said.get(0x85, b"")) & 0xFFFFFFFF == check_value(value)
+        stated = integer(said.get(0x85, b"")) & 0xFFFFFFFF
+        if found.tag == _PLAIN:  # DocuWorks states none there
+            return State(offsets, value, checked=not stated or stated == check_value(value))
+        checked = stated == check_value(value)
         return State(offsets, self.expand(value, integer(said.get(0x83, b""))), checked)
 
     def _trailer_ending(self, end: int) -> Element:

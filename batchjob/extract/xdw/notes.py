@@ -6,9 +6,10 @@ from batchjob.extract.xdw.charsets import decode_stored
 from batchjob.extract.xdw.tree import Kind, Node, resolve
 
 _WIDE = "(w"
+_NOTE_TEXT = "%Text"
 _TEXT_NAMES = frozenset(
     {
-        "%Text",
+        _NOTE_TEXT,
         "%Caption",
         "%Tooltip",
         "%Url",
@@ -49,6 +50,11 @@ def annotation_text(node: Node) -> str:
     """What an annotation says; empty where it has no text of its own. Raises XdwError."""
     found = stored_texts(node)
     return "\n".join(text for name, text in found.items() if name in _TEXT_NAMES and text.strip("\0 "))
+
+
+def has_text(node: Node) -> bool:
+    """Whether a text note has its text, be it empty. Raises XdwError."""
+    return any(node.named(name) is not None for name in (_NOTE_TEXT, _NOTE_TEXT + _WIDE))
 
 
 def form_texts(document: Node) -> Iterator[str]:

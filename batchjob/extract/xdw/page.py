@@ -13,7 +13,7 @@ from batchjob.extract.text import clean
 from batchjob.extract.xdw.body import PER_INCH, parse_body, read_body
 from batchjob.extract.xdw.document import Document, Page
 from batchjob.extract.xdw.layers import A4, Layer, read_layer, salvaged_layer, size_of
-from batchjob.extract.xdw.notes import annotation_text
+from batchjob.extract.xdw.notes import annotation_text, has_text
 from batchjob.extract.xdw.raster import MAX_CANVAS, body_image
 from batchjob.extract.xdw.tlv import Loss, XdwError
 from batchjob.extract.xdw.tree import KNOWN, Kind, Node
@@ -139,6 +139,8 @@ def _unread(node: Node, *, shows: bool) -> str | None:
         return None
     if node.kind in (Kind.CONTENT, Kind.PICTURE):
         return "an object without a drawing where there should be one"
+    if node.kind == Kind.TEXT_NOTE and not has_text(node):
+        return "a text note without its text"
     if node.kind not in KNOWN and node.has_attributes and not node.children:
         return f"an object of kind {node.kind:04x}, which is not known"
     return None

@@ -83,8 +83,9 @@ def test_entries_of_a_file_without_its_end_are_read_and_told(tmp_path: Path) -> 
     assert "without its order" in found.pages[0]["error"]["message"]
 
 
-def test_a_wrong_check_value_is_told(tmp_path: Path) -> None:
-    found = read(dw.write(sample(), form=dw.Form(trailer={0x85: dw.integer(5)})), tmp_path)
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_wrong_check_value_is_told(plain: bool, tmp_path: Path) -> None:
+    found = read(dw.write(sample(), form=dw.Form(plain=plain, trailer={0x85: dw.integer(5)})), tmp_path)
     assert found.texts == ["本文\n\nメモ"]
     assert "check value" in found.pages[0]["error"]["message"]
 

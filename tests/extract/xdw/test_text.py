@@ -340,6 +340,7 @@ def test_a_text_whose_entry_is_not_there_is_told(tmp_path: Path) -> None:
     [
         (dw.Object(0x8010, {}, [dw.text("pf", "WindowsXP")]), "an object without a drawing"),
         (dw.Object(0x803F), "an object without a drawing"),
+        (dw.Object(0x8011, {}, [dw.text("%Tex_", "lost")]), "a text note without its text"),
         (dw.Object(0x800F, {}, [dw.Named("%OLE_CONTENT_FILE", bytes(60))]), "an embedded object (OLE)"),
         (dw.Object(0x80AB, {}, [dw.text("%Unheard", "?")]), "an object of kind 80ab, which is not known"),
     ],
@@ -359,6 +360,7 @@ def test_objects_without_text_by_their_nature_are_no_loss(tmp_path: Path) -> Non
     shapes = [
         dw.Object(kind, {52: dw.numbers(1)}) for kind in (0x801B, 0x803C, 0x803D, 0x803E, 0x8042, 0x8045)
     ]
+    shapes.append(dw.note(""))
     drawn = dw.Object(0x80AB, {7: printed(Emf().text("図", 0, 0))})
     found = read(one_page(*shapes, drawn), tmp_path)
     assert found.texts == ["図"]
