@@ -20,8 +20,8 @@ from batchjob.extract.xdw.tree import KNOWN, Kind, Node
 
 _PREVIEW = 58
 _MOSTLY_PICTURE = 0.5
-_ENOUGH = 150
-"""Dots per inch up to which pictures are enlarged: at 150 the engines err as much as at 200, at 100 up to six times."""
+_ENOUGH = 100
+"""Dots per inch up to which pictures are enlarged, at most twice: engines that need more do that by themselves."""
 _LARGEST_PREVIEW = 4_000_000
 Event = dict[str, Any]
 
@@ -175,7 +175,7 @@ def _picture(layers: list[Layer], size: tuple[int, int], number: int, out: Path,
         _, image, inches = found[0]
         across = image.width / max(inches, 1e-6)
         image.info["dpi"] = (across, across)
-        gray, resolution = prepare(image, min(dpi, max(round(across), _ENOUGH)))
+        gray, resolution = prepare(image, min(dpi, max(round(across), min(_ENOUGH, round(across * 2)))))
         note = "its picture"
     else:
         gray, resolution = _together(found, size, dpi), dpi

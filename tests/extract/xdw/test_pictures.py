@@ -107,7 +107,7 @@ def test_a_bitmap_scan(method: int, tmp_path: Path) -> None:
     stored = bits if method == 0 else dw.pack(bits)
     data = header + struct.pack("<4I", method, len(stored), len(bits), image.height) + stored
     found = read(one_page(dw.content(dw.body(7, data, sub_header=len(header)))), tmp_path)
-    assert_shows_scan(found, size=(1239, 1752))
+    assert_shows_scan(found, size=(826, 1168))
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "BMP"])
@@ -181,7 +181,7 @@ def test_bands_of_a_bitmap(make: object, tmp_path: Path) -> None:
         else:
             emf.inline_picture(band).draw_picture(place, (image.width, 390))
     found = read(one_page(dw.content(dw.body(4, emf.bytes(), packed=True))), tmp_path)
-    assert_shows_scan(found, size=(1242, 1755))
+    assert_shows_scan(found, size=(828, 1170))
 
 
 def test_a_run_length_coded_band(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_a_run_length_coded_band(tmp_path: Path) -> None:
 def test_pictures_of_older_metafiles(tmp_path: Path) -> None:
     stretched = Wmf().stretch(dib(scan((826, 1168))), (0, 0, 826, 1168))
     found = read(one_page(dw.content(dw.body(1, stretched.bytes()))), tmp_path)
-    assert_shows_scan(found, size=(1240, 1754))
+    assert_shows_scan(found, size=(826, 1168))
     entries = dw.Entries()
     reference = entries.add(dw.body(5, jpeg(scan())))
     listed = Wmf().escape(b"DW\2\1").escape(b"DW\2\2")
@@ -223,7 +223,7 @@ def test_text_and_a_picture_are_both_taken(tmp_path: Path) -> None:
     assert found.methods == ["text+ocr"]
     assert "説明文" in found.texts[0]
     with found.picture() as picture:
-        assert abs(picture.width - 600) <= 2
+        assert abs(picture.width - 400) <= 2
 
 
 def test_notes_on_a_scan_are_kept_beside_it(tmp_path: Path) -> None:
