@@ -61,6 +61,7 @@ class _Reader:
             76: self._blit,
             77: self._blit,
             78: self._blit,
+            79: self._skewed,
             80: self._to_device,
             81: self._stretch,
             82: self._font,
@@ -205,6 +206,8 @@ class _Reader:
     def _poly_text(self, at: int, end: int) -> None:
         (kind,) = struct.unpack_from("<I", self._data, at)
         (count,) = self._ints(at + 36, end, 1)
+        if count > _MOST_RUNS:
+            self.drawing.unread.add(f"runs of text beyond {_MOST_RUNS:,} of a record")
         for index in range(min(max(count, 0), _MOST_RUNS)):
             self._run(at, at + 40 + 40 * index, end, wide=kind == 97)
 
@@ -282,6 +285,9 @@ class _Reader:
         across, down = self._ints(at + 100, end, 2) if kind in (77, 114, 116) else (width, height)
         self._dib(at, end, at + 84)
         self._draw((x, y, width, height), (left, top, across, down), operation)
+
+    def _skewed(self, at: int, end: int) -> None:
+        self.drawing.unread.add("pictures drawn as parallelograms")
 
     def _dib(self, at: int, end: int, sizes: int) -> None:
         """Makes the bitmap whose four offsets and sizes are at `sizes` the current picture."""

@@ -198,9 +198,12 @@ def read_layer(node: Node, page: tuple[int, int], max_pixels: int) -> Layer | No
         return None
     body = read_body(node.container, value) if value is not None else Body(Format.EMF, b"")
     drawing = _drawing_of(body) if value is not None else Drawing()
+    unused = 0
     if drawing is not None and not drawing.pictures:
         for number in range(len(stored)):  # nothing that is known here draws them
             drawing.place(Stored(number), _NO_PLACE, (0, 0, 0, 0), 0)
+    elif drawing is not None:
+        unused = len({*range(len(stored))} - _numbers(drawing))
     layer = Layer(
         node.container,
         body,
@@ -213,7 +216,15 @@ def read_layer(node: Node, page: tuple[int, int], max_pixels: int) -> Layer | No
     )
     if drawing is not None:
         layer.losses += _lost(drawing)
+    if unused:
+        message = f"{unused:,} stored pictures that no known command draws were not read"
+        layer.losses.append(Loss(FailureCategory.UNSUPPORTED, message))
     return layer
+
+
+def _numbers(drawing: Drawing) -> set[int]:
+    """The stored pictures that a drawing draws."""
+    return {item.source.number for item in drawing.pictures if isinstance(item.source, Stored)}
 
 
 def salvaged_layer(container: Container, body: Body, max_pixels: int) -> Layer:

@@ -14,6 +14,8 @@ _SOURCE_COPY = 0x00CC0020
 _CREATES = frozenset({0x00F7, 0x0142, 0x01F9, 0x02FA, 0x02FC, 0x06FF})
 """Records that take a slot for an object that is no font."""
 _PATHS = frozenset({0x0213, 0x0324, 0x0325, 0x0418, 0x041B, 0x0538, 0x061C, 0x0817, 0x081A, 0x0830})
+_DEVICE_BITMAPS = frozenset({0x0922, 0x0B23})
+"""Records that draw bitmaps in the form of one device (MS-WMF 2.3.1.1 and .5)."""
 _RECTANGLE, _GLYPHS = 0x6, 0x10
 _MAX_SLOTS = 65_536
 _HEADER_SIZES = (12, 40, 52, 56, 108, 124)
@@ -96,6 +98,8 @@ class _Reader:
             self._put("other")
         elif function in _PATHS:
             self.drawing.paths += 1
+        elif function in _DEVICE_BITMAPS and (end - at) // 2 > function >> 8:  # else a plain fill
+            self.drawing.unread.add("pictures in the form of one device")
         elif function in self._records:
             try:
                 self._records[function](at, end)

@@ -323,3 +323,35 @@ def test_impossible_rows_of_a_bitmap_are_told(rows: int, tmp_path: Path) -> None
     data = header + struct.pack("<4I", 5, len(stored), len(bits), rows) + stored
     found = read(one_page(dw.content(dw.body(7, data, sub_header=len(header)))), tmp_path)
     assert ("error" in found.pages[0]) == (rows != 5)
+
+
+def test_pictures_that_nothing_known_draws_are_counted(tmp_path: Path) -> None:
+    entries = dw.Entries()
+    references = [entries.add(dw.body(5, jpeg(scan((400, 300))))) for _ in range(3)]
+    emf = Emf().next_picture().draw_picture((0, 0, 4961, 7016), (400, 300))
+    content = dw.content(dw.body(4, emf.bytes()), pictures=references)
+    found = read(one_page(content, entries=entries), tmp_path)
+    assert found.methods == ["ocr"]
+    message = "2 stored pictures that no known command draws were not read"
+    assert found.pages[0]["error"] == {"category": "unsupported", "message": message}
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (dw.body(4, Emf().record(79, bytes(200)).bytes()), "pictures drawn as parallelograms were not read"),
+        (
+            dw.body(1, Wmf().record(0x0922, bytes(60)).bytes()),
+            "pictures in the form of one device were not read",
+        ),
+    ],
+)
+def test_pictures_of_forms_that_are_not_read_are_told(body: bytes, message: str, tmp_path: Path) -> None:
+    found = read(one_page(dw.content(body)), tmp_path)
+    assert found.methods == ["failed"]
+    assert found.pages[0]["error"] == {"category": "unsupported", "message": message}
+
+
+def test_a_plain_fill_of_an_older_metafile_is_no_picture(tmp_path: Path) -> None:
+    found = read(one_page(dw.content(dw.body(1, Wmf().record(0x0922, bytes(18)).bytes()))), tmp_path)
+    assert (found.methods, found.pages[0].get("error")) == (["blank"], None)
