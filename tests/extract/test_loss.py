@@ -230,7 +230,7 @@ def picture_page(path: Path, data: bytes, **about: object) -> Path:
     keys = {"Width": 400, "Height": 400, "BitsPerComponent": 8, "ColorSpace": Name.DeviceGray} | about
     image = Stream(document, data, Type=Name.XObject, Subtype=Name.Image, **keys)
     made.Resources = Dictionary(XObject=Dictionary(Im=image))
-    made.Contents = Stream(document, b"q 280 0 0 280 10 10 cm /Im Do Q")
+    made.Contents = Stream(document, b"q 300 0 0 300 0 0 cm /Im Do Q")
     document.save(path, stream_decode_level=pikepdf.StreamDecodeLevel.none, compress_streams=False)
     return path
 
