@@ -11,8 +11,9 @@ import pypdfium2.raw as c
 
 from batchjob.errors import FailureCategory
 from batchjob.extract.decide import FEW_CHARACTERS, PageMeasure, count_characters, decide
-from batchjob.extract.detect import Kind, NotReadError
-from batchjob.extract.loss import LostContent, lost_picture
+from batchjob.extract.detect import Kind, Loss, NotReadError
+from batchjob.extract.lost_content import LostContent
+from batchjob.extract.lost_picture import lost_picture
 from batchjob.extract.objects import INVISIBLE, Matrix, annotation_types, bounds, page_objects
 from batchjob.extract.scan import ImageKeys, own_picture
 from batchjob.extract.text import clean, clean_line
@@ -82,7 +83,8 @@ def read_page(pdf: Pdf, number: int, out: Path, dpi: int) -> dict[str, object]:
             event |= _read(pdf, page, number, out, dpi)
     except (pdfium.PdfiumError, ValueError) as error:
         reason = str(error).rstrip(".")
-        event |= {"text": "", "refused": True, **_failed(f"the page is damaged ({reason})")}
+        lost = Loss(FailureCategory.CORRUPT, f"the page is damaged ({reason})")
+        event |= {"text": "", "refused": True, **_failed(lost)}
     return event | {"seconds": round(time.monotonic() - started, 4)}
 
 
@@ -111,7 +113,7 @@ def _read(pdf: Pdf, page: pdfium.PdfPage, number: int, out: Path, dpi: int) -> d
         picture = _picture(page, pdf.image_keys, number, out, dpi)
         event |= picture or {"method": "text" if reading.layer else "blank"}
         rendered = picture is None or picture["note"].startswith(_RENDERED)
-        lost = lost_picture(page, pdf.image_keys, rendered=rendered)
+        lost = lost_picture(page, pdf.image_keys, rendered=rendered, empty=picture is None)
     if event["method"] == "blank":
         lost = lost or pdf.lost_content.of(page, number - 1)
     if lost:
@@ -119,8 +121,8 @@ def _read(pdf: Pdf, page: pdfium.PdfPage, number: int, out: Path, dpi: int) -> d
     return event
 
 
-def _failed(message: str) -> dict[str, object]:
-    return {"method": "failed", "error": {"category": FailureCategory.CORRUPT, "message": message}}
+def _failed(lost: Loss) -> dict[str, object]:
+    return {"method": "failed", "error": lost._asdict()}
 
 
 _METHODS = {(True, False): "text", (False, True): "ocr", (True, True): "text+ocr", (False, False): "blank"}

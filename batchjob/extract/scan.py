@@ -224,9 +224,14 @@ def _from_jpeg(placed: _Placed, page: pdfium.PdfPage) -> "Image.Image | None":
         return None  # PDFium may make more of it
 
 
+def data_length(raw: Any) -> int:
+    length: int = c.FPDFImageObj_GetImageDataRaw(raw, None, 0)
+    return length
+
+
 def raw_data(raw: Any) -> bytes:
     """The image as the file holds it, packed."""
-    data = ctypes.create_string_buffer(c.FPDFImageObj_GetImageDataRaw(raw, None, 0))
+    data = ctypes.create_string_buffer(data_length(raw))
     c.FPDFImageObj_GetImageDataRaw(raw, data, len(data))
     return data.raw
 
