@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 from batchjob.errors import FailureCategory
 from batchjob.extract import image, pdf
-from batchjob.extract.detect import DOCUWORKS, HEAD, Kind, NotReadError, detect
+from batchjob.extract.detect import DOCUWORKS, HEAD, Kind, Loss, NotReadError, detect
 from batchjob.extract.xdw.container import Budget
 from batchjob.extract.xdw.notes import stored_texts
-from batchjob.extract.xdw.tlv import Loss, XdwError
+from batchjob.extract.xdw.tlv import XdwError
 from batchjob.extract.xdw.tree import FILE_DATA, Node, reference
 from batchjob.extract.xdw.tree import Kind as NodeKind
 

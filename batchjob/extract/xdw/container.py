@@ -7,11 +7,11 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from batchjob.errors import FailureCategory
+from batchjob.extract.detect import Loss
 from batchjob.extract.xdw import lh5
 from batchjob.extract.xdw.tlv import (
     Buffer,
     Element,
-    Loss,
     XdwError,
     check_value,
     element,

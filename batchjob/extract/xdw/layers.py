@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from batchjob.errors import FailureCategory
+from batchjob.extract.detect import Loss
 from batchjob.extract.image import resolution
 from batchjob.extract.xdw.body import PER_INCH, PER_METRE, Body, Format, read_body
 from batchjob.extract.xdw.container import Container
@@ -13,7 +14,7 @@ from batchjob.extract.xdw.drawing import Dib, Drawing, Placed, Stored
 from batchjob.extract.xdw.emf import read_emf
 from batchjob.extract.xdw.raster import body_image, compose, dib_image, load_all
 from batchjob.extract.xdw.runs import MAX_CHARACTERS
-from batchjob.extract.xdw.tlv import Loss, XdwError, numbers
+from batchjob.extract.xdw.tlv import XdwError, numbers
 from batchjob.extract.xdw.tree import Kind, Node, Value, resolve
 from batchjob.extract.xdw.wmf import read_wmf
 

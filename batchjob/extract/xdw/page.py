@@ -8,6 +8,7 @@ from PIL import Image
 
 from batchjob.errors import FailureCategory
 from batchjob.extract.decide import OUTLINE_PATHS, PageMeasure, Reading, count_characters, decide
+from batchjob.extract.detect import Loss
 from batchjob.extract.image import DAMAGE, ocr_work, prepare, raise_machine_failure
 from batchjob.extract.text import clean
 from batchjob.extract.xdw.body import PER_INCH, parse_body, read_body
@@ -15,7 +16,7 @@ from batchjob.extract.xdw.document import Document, Page
 from batchjob.extract.xdw.layers import A4, Layer, read_layer, salvaged_layer, size_of
 from batchjob.extract.xdw.notes import annotation_text, has_text
 from batchjob.extract.xdw.raster import MAX_CANVAS, body_image
-from batchjob.extract.xdw.tlv import Loss, XdwError
+from batchjob.extract.xdw.tlv import XdwError
 from batchjob.extract.xdw.tree import KNOWN, Kind, Node
 
 _PREVIEW = 58

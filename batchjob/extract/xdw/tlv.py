@@ -23,13 +23,6 @@ class XdwError(Exception):
         self.category = category
 
 
-class Loss(NamedTuple):
-    """Something that was not read, and why."""
-
-    category: FailureCategory
-    message: str
-
-
 class Element(NamedTuple):
     """A tag and where its value lies."""
 
