@@ -76,11 +76,12 @@ class Budget:
 
 
 class State(NamedTuple):
-    """What one trailer vouches for."""
+    """What one trailer vouches for. `checks`: check values of entries that it lists itself."""
 
     offsets: tuple[int, ...]
     properties: bytes
     checked: bool
+    checks: dict[int, int]
 
 
 def read_header(data: Buffer) -> tuple[Root, int]:
@@ -138,12 +139,17 @@ class Container:
         if 0x81 in said and index not in self._compared:
             self._compared.add(index)
             stored = integer(self._data[said[0x81].start : said[0x81].end]) & 0xFFFFFFFF
-            if stored != check_value(body):
+            if not self._is_as_stored(index, check_value(body), stored):
                 message = f"entry {index} does not have the check value that was stored with it"
                 self._altered[index] = Loss(FailureCategory.CORRUPT, message)
         if index in self._altered:
             self._losses.append(self._altered[index])
         return body
+
+    def _is_as_stored(self, index: int, value: int, stored: int) -> bool:
+        """The trailer has check values of some pictures, beside which those in their entries may be 0."""
+        listed = self._state.checks.get(index)
+        return value in (stored, listed) or (listed is not None and not stored)
 
     def take_losses(self) -> list[Loss]:
         """What was lost by reading since this was asked before, each once."""
@@ -204,11 +210,13 @@ class Container:
         if found.tag == _PROTECTED or (offsets and self._data[offsets[0]] == _PROTECTED_ENTRY):
             raise ProtectedError
         value = bytes(self._data[at - stored : at])
+        pairs = said.get(0x8D, b"")
+        checks = dict(struct.iter_unpack("<II", pairs[: len(pairs) // 8 * 8]))
         stated = integer(said.get(0x85, b"")) & 0xFFFFFFFF
         if found.tag == _PLAIN:  # DocuWorks states none there
-            return State(offsets, value, checked=not stated or stated == check_value(value))
+            return State(offsets, value, not stated or stated == check_value(value), checks)
         checked = stated == check_value(value)
-        return State(offsets, self.expand(value, integer(said.get(0x83, b""))), checked)
+        return State(offsets, self.expand(value, integer(said.get(0x83, b""))), checked, checks)
 
     def _trailer_ending(self, end: int) -> Element:
         if end < 8:
@@ -240,7 +248,7 @@ class Container:
         self.loss = (
             "the file is cut off or damaged at its end; what lies before it was read, without its order"
         )
-        return State(offsets, b"", checked=True)
+        return State(offsets, b"", checked=True, checks={})
 
     def _entries_in_order(self) -> Iterator[int]:
         at = element(self._data, 0, len(self._data)).end

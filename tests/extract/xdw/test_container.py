@@ -105,6 +105,26 @@ def test_altered_entries_are_read_and_told_on_their_page(tmp_path: Path) -> None
     assert "error" not in found.pages[1]
 
 
+@pytest.mark.parametrize(
+    ("in_entry", "in_trailer", "told"),
+    [(0, None, True), (0, 0, False), (0, 5, False), (5, 0, False), (5, 5, True)],
+)
+def test_the_trailers_check_values_of_entries_count_as_well(
+    in_entry: int, in_trailer: int | None, told: bool, tmp_path: Path
+) -> None:
+    """Numbers are what is added to the true value, in the entry 0 stands for a value of 0."""
+    entries = dw.Entries()
+    root = sample(entries=entries)
+    true = dw.check(entries.bodies[0])
+    listed = {0x8D: struct.pack("<II", 0, true + in_trailer)} if in_trailer is not None else {}
+    data = dw.write(root, entries, dw.Form(trailer=listed))
+    signed = dw.integer(true - (1 << 32) if true >> 31 else true)
+    stored = dw.integer((1 << 31) + in_entry if in_entry else 0).rjust(len(signed), b"\0")[-len(signed) :]
+    found = read(data.replace(dw.element(0x81, signed), dw.element(0x81, stored), 1), tmp_path)
+    assert found.texts == ["本文\n\nメモ"]
+    assert ("error" in found.pages[0]) == told
+
+
 def test_an_altered_attached_file_is_told(tmp_path: Path) -> None:
     entries = dw.Entries()
     attached = entries.attached("a.pdf", text_pdf("The shaft seal was replaced."), packed=False)
