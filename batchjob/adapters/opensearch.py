@@ -166,8 +166,37 @@ class OpenSearchIndex:
         meta: Mapping[str, Any] = answer[index]["mappings"].get("_meta", {})
         return meta
 
-    def count(self, alias: str) -> int:
-        return int(self._ask("GET", f"/{alias}/_count")["count"])
+    def count(self, alias: str, query: Mapping[str, Any] | None = None) -> int:
+        body = None if query is None else {"query": dict(query)}
+        with self._understood("count"):
+            return int(self._ask("POST", f"/{alias}/_count", body=body)["count"])
+
+    def indexes(self, pattern: str) -> Sequence[str]:
+        return sorted(self._ask("GET", f"/{pattern}/_alias"))
+
+    def structure(self, index: str) -> Mapping[str, Any]:
+        with self._understood("index"):
+            found: Mapping[str, Any] = self._ask("GET", f"/{index}")[index]
+        return found
+
+    def normalises(self) -> bool:
+        question = {"tokenizer": "keyword", "char_filter": ["icu_normalizer"], "text": "1"}
+        try:
+            self._ask("POST", "/_analyze", body=question)
+        except TransientError:
+            raise
+        except PermanentError:
+            return False
+        return True
+
+    def configure(self, index: str, settings: Mapping[str, Any]) -> None:
+        self._ask("PUT", f"/{index}/_settings", body=dict(settings))
+
+    def change_aliases(self, actions: Sequence[Mapping[str, Any]]) -> None:
+        self._ask("POST", "/_aliases", body={"actions": list(actions)})
+
+    def drop(self, index: str) -> None:
+        self._ask("DELETE", f"/{index}", params={"ignore_unavailable": "true"})
 
     def refresh(self, index: str) -> None:
         self._ask("POST", f"/{index}/_refresh")

@@ -1,0 +1,139 @@
+"""What must hold before searches are sent to the new index."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from batchjob.ports import Store
+from batchjob.records import FinalState
+from batchjob.reduce.mapping import HIDE_TOMBSTONES
+from batchjob.reindex.indexes import ReindexIndex
+from batchjob.reindex.rounds import summaries
+from batchjob.reindex.state import Reindex
+
+FAILED: dict[str, Any] = {"term": {"extraction.status": "failed"}}
+WITH_TEXT: dict[str, Any] = {"range": {"content_length": {"gt": 0}}}
+SAMPLE = 40
+"""Documents of the old index whose own words are asked of both."""
+SAMPLES_LOST = 0.1
+"""Share of these that may no longer answer: another OCR engine reads some words otherwise."""
+FEW = 10
+"""Differences that never stop a swap: single documents come and go."""
+WORDS = slice(20, 32)
+"""The characters of a sampled text that are asked as a phrase."""
+
+Answers = Callable[[str, str], int]
+"""How many documents an index or alias finds for a query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One thing that was looked at; `told` gives its figures."""
+
+    name: str
+    passed: bool
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`tolerance`: share by which counts may differ; `probes`: queries that must go on to be answered."""
+
+    tolerance: float
+    probes: tuple[str, ...] = ()
+
+
+def check_gates(
+    state: Reindex, store: Store, index: ReindexIndex, answers: Answers, limits: Limits
+) -> list[Gate]:
+    """Looks at the new index, refreshed, beside the old one. Raises TransientError."""
+    gates = [_loaded(state, store, index)]
+    if state.old is None:
+        return gates
+    old, new = _figures(index, state.alias), _figures(index, state.building)
+    gates += [
+        _close("documents", old["documents"], new["documents"], limits.tolerance),
+        _no_more("failed documents", old, new, "failed", limits.tolerance),
+        _no_fewer("documents with text", old, new, "text", limits.tolerance),
+    ]
+    given = _ask(limits.probes, state, answers)
+    gates.append(Gate("probe queries", not given, f"{len(limits.probes)} asked, without answer now: {given}"))
+    words = _sampled_words(index, state.alias)
+    lost = _ask(words, state, answers)
+    passed = len(lost) <= max(1, int(len(words) * SAMPLES_LOST))
+    gates.append(
+        Gate("words of old documents", passed, f"{len(words)} asked, {len(lost)} without answer: {lost[:3]}")
+    )
+    return gates
+
+
+def _loaded(state: Reindex, store: Store, index: ReindexIndex) -> Gate:
+    """Everything that the first round wrote is there, tombstones too."""
+    written = (FinalState.INDEXED, FinalState.DELETED, FinalState.FAILED)
+    expected = sum(found.states[name] for found in summaries(store, state.rounds[0]) for name in written)
+    there = index.count(state.new)
+    return Gate("loaded documents", there >= expected, f"{there} there, {expected} were loaded")
+
+
+def _figures(index: ReindexIndex, alias: str) -> dict[str, int]:
+    return {
+        "documents": index.count(alias),
+        "failed": index.count(alias, FAILED),
+        "text": index.count(alias, WITH_TEXT),
+    }
+
+
+def _allowed(documents: int, tolerance: float) -> int:
+    return max(FEW if documents > FEW * FEW else 1, int(documents * tolerance))
+
+
+def _close(name: str, old: int, new: int, tolerance: float) -> Gate:
+    allowed = _allowed(old, tolerance)
+    return Gate(name, abs(old - new) <= allowed, f"{old} before, {new} now, {allowed} may differ")
+
+
+def _no_more(name: str, old: Mapping[str, int], new: Mapping[str, int], what: str, tolerance: float) -> Gate:
+    allowed = _allowed(old["documents"], tolerance)
+    return Gate(
+        name,
+        new[what] <= old[what] + allowed,
+        f"{old[what]} before, {new[what]} now, {allowed} more are allowed",
+    )
+
+
+def _no_fewer(name: str, old: Mapping[str, int], new: Mapping[str, int], what: str, tolerance: float) -> Gate:
+    allowed = _allowed(old["documents"], tolerance)
+    return Gate(
+        name,
+        new[what] >= old[what] - allowed,
+        f"{old[what]} before, {new[what]} now, {allowed} fewer are allowed",
+    )
+
+
+def _ask(queries: Sequence[str], state: Reindex, answers: Answers) -> list[str]:
+    """Those that the old index answers and the new one does not."""
+    return [query for query in queries if answers(state.alias, query) and not answers(state.building, query)]
+
+
+def _sampled_words(index: ReindexIndex, alias: str) -> list[str]:
+    """A few characters out of each of some documents, chosen at random."""
+    body = {
+        "size": SAMPLE,
+        "_source": ["content"],
+        "query": {
+            "function_score": {
+                "query": {"bool": {"filter": [HIDE_TOMBSTONES, WITH_TEXT]}},
+                "random_score": {},
+            }
+        },
+    }
+    hits = index.search(alias, body)["hits"]["hits"]
+    return [words for hit in hits if (words := _some_words(str(hit["_source"].get("content", ""))))]
+
+
+def _some_words(content: str) -> str:
+    """Short texts give what they have; a cut word is left out where spaces tell."""
+    text = " ".join(content.split())
+    piece = text[WORDS] if len(text) >= WORDS.stop else text[: WORDS.stop]
+    whole = piece.partition(" ")[2].rpartition(" ")[0] if piece.count(" ") > 1 else piece
+    return whole.strip()
