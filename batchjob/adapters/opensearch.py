@@ -172,7 +172,7 @@ class OpenSearchIndex:
             return int(self._ask("POST", f"/{alias}/_count", body=body)["count"])
 
     def indexes(self, pattern: str) -> Sequence[str]:
-        return sorted(self._ask("GET", f"/{pattern}/_alias"))
+        return sorted(self._ask("GET", f"/{pattern}/_alias", params={"ignore_unavailable": "true"}))
 
     def structure(self, index: str) -> Mapping[str, Any]:
         with self._understood("index"):

@@ -21,7 +21,7 @@ from batchjob.reindex.indexes import (
     swap,
 )
 from batchjob.reindex.retire import retirable, retire
-from batchjob.reindex.rounds import Freezer, catch_up, lacking, list_source, repeat, unfinished
+from batchjob.reindex.rounds import Freezer, behind, catch_up, lacking, list_source, repeat, unfinished
 from batchjob.reindex.state import Phase, Reindex, StateFile, read_state
 
 Rows = Callable[[Sequence[str], int], AbstractContextManager[Iterator[pa.RecordBatch]]]
@@ -161,8 +161,11 @@ def _load(machine: Machine, file: StateFile, anyway: bool) -> bool:
     """Rounds until the new index has everything that the old one has."""
     if not _rounds_done(machine, file):
         return False
-    if not (repeat(machine.by, file) or catch_up(machine.by, file)):
-        file.change(phase=Phase.CHECK)
+    if repeat(machine.by, file):
+        return True
+    if behind(machine.store, file.state):
+        return catch_up(machine.by, file)
+    file.change(phase=Phase.CHECK)
     return True
 
 
@@ -184,10 +187,7 @@ def _check(machine: Machine, file: StateFile, anyway: bool) -> bool:
     shut = [gate for gate in gates if not gate.passed]
     if shut and not anyway:
         raise UsageError(_shut(state, shut))
-    if lacking(machine.store, state):
-        file.change(phase=Phase.LOAD)
-    else:
-        file.change(phase=Phase.SWAP)
+    file.change(phase=Phase.LOAD if behind(machine.store, state) else Phase.SWAP)
     return True
 
 

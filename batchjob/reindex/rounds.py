@@ -21,6 +21,8 @@ from batchjob.runs import read_run, read_summary
 
 MOST_REPEATS = 3
 """How often rows that could not be reached are tried again before they are left to the next drain."""
+MOST_CATCH_UPS = 3
+"""Rounds of catching up before the swap: each is shorter than the one before, but runs may never stop coming."""
 FRESH = {"attempt": 1, "cost": 0.0, "not_before": None}
 """What a row is given when its run is processed anew."""
 
@@ -140,6 +142,12 @@ def catch_up(by: Freezer, file: StateFile) -> bool:
     batches = (batch for run in runs for batch in manifest_rows(by.store, run))
     covers = tuple(run.run_id for run in runs)
     return add_round(by, file, batches, lambda made: made.model_copy(update={"covers": covers}))
+
+
+def behind(store: Store, state: Reindex) -> bool:
+    """Whether one more round of catching up is due before the swap."""
+    made = sum(bool(one.covers) for one in state.rounds)
+    return made < MOST_CATCH_UPS and bool(lacking(store, state))
 
 
 def lacking(store: Store, state: Reindex) -> list[RunInfo]:
