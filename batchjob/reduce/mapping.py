@@ -181,8 +181,8 @@ def check_meta(name: str, meta: Mapping[str, Any], fingerprint: str) -> None:
     if found != wanted:
         raise UsageError(
             f"index {name!r} was filled under {found}, this run is under {wanted}: use the settings and the image of "
-            "the index, or fill a new one with `batchjob reindex PLACE`; a run of before a re-index is processed anew "
-            "by `batchjob reindex`"
+            "the index, or fill a new one: `batchjob reindex PLACE`, or --index NAME for another alias. A run of "
+            "before a re-index is processed anew by `batchjob reindex`"
         )
 
 
@@ -202,10 +202,20 @@ def drift(structure: Mapping[str, Any], dictionary: Sequence[str] = ()) -> list[
     mappings, settings = structure["mappings"], structure["settings"]["index"]
     icu = bool(mappings.get("_meta", {}).get("icu"))
     body = index_body("", "", dictionary, icu=icu)
+    wanted, found = body["settings"]["analysis"], settings.get("analysis", {})
     return [
-        *_differences("", body["settings"]["analysis"], settings.get("analysis", {})),
+        *_differences("", wanted, found),
+        *(f"{name} is not wanted" for name in _names(found) - _names(wanted)),
         *_differences("field ", _fields(PROPERTIES), _fields(mappings.get("properties", {}))),
     ]
+
+
+def _names(told: Mapping[str, Any], before: str = "") -> set[str]:
+    """All settings by their whole name."""
+    found = set()
+    for name, value in told.items():
+        found |= _names(value, f"{before}{name}.") if isinstance(value, Mapping) else {before + name}
+    return found
 
 
 def _fields(properties: Mapping[str, Any], before: str = "") -> dict[str, Any]:

@@ -12,13 +12,14 @@ from batchjob.reindex.rounds import summaries
 from batchjob.reindex.state import Reindex
 
 FAILED: dict[str, Any] = {"term": {"extraction.status": "failed"}}
+PARTIAL: dict[str, Any] = {"term": {"extraction.status": "partial"}}
 WITH_TEXT: dict[str, Any] = {"range": {"content_length": {"gt": 0}}}
 SAMPLE = 40
 """Documents of the old index whose own words are asked of both."""
 SAMPLES_LOST = 0.1
 """Share of these that may no longer answer: another OCR engine reads some words otherwise."""
 FEW = 10
-"""Differences that never stop a swap: single documents come and go."""
+"""Differences in the number of documents that never stop a swap: single ones come and go."""
 WORDS = slice(20, 32)
 """The characters of a sampled text that are asked as a phrase."""
 
@@ -53,7 +54,8 @@ def check_gates(
     old, new = _figures(index, state.alias), _figures(index, state.building)
     gates += [
         _close("documents", old["documents"], new["documents"], limits.tolerance),
-        _no_more("failed documents", old, new, "failed", limits.tolerance),
+        _no_more("documents that failed", old, new, "failed", limits.tolerance),
+        _no_more("documents read in part", old, new, "partial", limits.tolerance),
         _no_fewer("documents with text", old, new, "text", limits.tolerance),
     ]
     given = _ask(limits.probes, state, answers)
@@ -79,21 +81,18 @@ def _figures(index: ReindexIndex, alias: str) -> dict[str, int]:
     return {
         "documents": index.count(alias),
         "failed": index.count(alias, FAILED),
+        "partial": index.count(alias, PARTIAL),
         "text": index.count(alias, WITH_TEXT),
     }
 
 
-def _allowed(documents: int, tolerance: float) -> int:
-    return max(FEW if documents > FEW * FEW else 1, int(documents * tolerance))
-
-
 def _close(name: str, old: int, new: int, tolerance: float) -> Gate:
-    allowed = _allowed(old, tolerance)
+    allowed = max(min(FEW, old // FEW), int(old * tolerance))
     return Gate(name, abs(old - new) <= allowed, f"{old} before, {new} now, {allowed} may differ")
 
 
 def _no_more(name: str, old: Mapping[str, int], new: Mapping[str, int], what: str, tolerance: float) -> Gate:
-    allowed = _allowed(old["documents"], tolerance)
+    allowed = int(old["documents"] * tolerance)
     return Gate(
         name,
         new[what] <= old[what] + allowed,
@@ -102,7 +101,7 @@ def _no_more(name: str, old: Mapping[str, int], new: Mapping[str, int], what: st
 
 
 def _no_fewer(name: str, old: Mapping[str, int], new: Mapping[str, int], what: str, tolerance: float) -> Gate:
-    allowed = _allowed(old["documents"], tolerance)
+    allowed = int(old["documents"] * tolerance)
     return Gate(
         name,
         new[what] >= old[what] - allowed,
