@@ -18,13 +18,13 @@ class ReindexIndex(ManageIndex, Search, Protocol):
 
 
 def next_name(index: ManageIndex, alias: str) -> str:
-    """`<alias>-00000N` after all that there are. Raises TransientError."""
+    """`<alias>-00000N` after all that there are; the first is that of ordinary runs. Raises TransientError."""
     numbers = [
         int(found[1])
         for name in index.indexes(f"{alias}-*")
         if (found := re.fullmatch(re.escape(alias) + r"-(\d{6})", name))
     ]
-    return f"{alias}-{max(numbers, default=0) + 1:06d}"
+    return f"{alias}-{max(numbers, default=1) + 1:06d}"
 
 
 def create_new(index: ManageIndex, state: Reindex, dictionary: tuple[str, ...]) -> None:

@@ -25,7 +25,7 @@ from batchjob.reindex.rounds import Freezer, behind, catch_up, lacking, list_sou
 from batchjob.reindex.state import Phase, Reindex, StateFile, read_state
 
 Rows = Callable[[Sequence[str], int], AbstractContextManager[Iterator[pa.RecordBatch]]]
-"""All documents of some places as they are at a time (ms) or later; closes without an error when they are committed."""
+"""All documents of some places as they are at a time (ms) or later; closes without an error once they are committed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,8 @@ def newest(store: Store) -> Reindex | None:
 def begin(machine: Machine, places: Sequence[str]) -> str:
     """Begins a re-index of the places, and returns its name; one of the same places that is active goes on.
 
-    Raises UsageError (another one is active), TransientError.
+    A job of AWS Batch that is tried again after it ended one begins no other. Raises UsageError (another one is
+    active), TransientError.
     """
     before = newest(machine.store)
     if before is not None and before.active:
@@ -78,6 +79,8 @@ def begin(machine: Machine, places: Sequence[str]) -> str:
             f"re-index {before.name} of {', '.join(before.places) or before.new} is at `{before.phase}`: let it go on "
             "with `batchjob reindex`, or end it with `batchjob reindex --abandon`"
         )
+    if before is not None and _same_job(before.writer, machine.writer):
+        return before.name
     now = machine.by.clock.now_ms()
     state = Reindex(
         name=layout.new_run_id(now),
@@ -92,6 +95,12 @@ def begin(machine: Machine, places: Sequence[str]) -> str:
     machine.store.create_once(layout.reindex(state.name), state.to_json())
     begin_reindex(machine.store, machine.writer, state.name, before.name if before else None)
     return state.name
+
+
+def _same_job(writer: str, other: str) -> bool:
+    """Writers are named by job, attempt and random digits; people are all called `hand`."""
+    job = writer.rsplit("-", 2)[0]
+    return job not in ("hand", "") and "-" in job and job == other.rsplit("-", 2)[0]
 
 
 def begin_rollback(machine: Machine) -> str:
@@ -200,6 +209,9 @@ def _shut(state: Reindex, shut: Sequence[Gate]) -> str:
 
 
 def _swap(machine: Machine, file: StateFile, anyway: bool) -> bool:
+    behind = machine.index.resolve(file.state.alias)
+    if file.state.old is None and behind not in (None, file.state.new):
+        file.change(old=behind)
     swap(machine.index, file.state)
     before = read_ledger(machine.store).since
     file.change(phase=Phase.FOLLOW, swapped_at=machine.by.clock.now_ms(), before=before)

@@ -36,6 +36,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     server.stop()
 
 
+@pytest.mark.slow
 def test_it_neither_empties_the_index_nor_is_swapped_in(world: World) -> None:
     shutil.rmtree(world.folder / "work" / "cache")
     world.drain(ManifestRow(world.bucket, SCAN))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from batchjob.drain.ledger import read_ledger
 from batchjob.errors import TransientError, UsageError
 from batchjob.ports import BulkItem
 from batchjob.records import FinalState, ManifestRow, manifest_batches, outcomes_from_parquet
-from batchjob.reindex.machine import abandon, advance, begin, begin_rollback, drop_old, newest
+from batchjob.reindex.machine import Machine, abandon, advance, begin, begin_rollback, drop_old, newest
 from batchjob.reindex.state import Phase, Reindex
 from batchjob.runs import read_summary
 from tests.support.faults import KINDS, FaultIndex, Faults, Kind, SimulatedCrash
@@ -36,7 +37,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenSearchIndex]
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory, index: OpenSearchIndex) -> World:
     """A world whose cache knows all documents under both settings."""
-    cold = World(tmp_path_factory.mktemp("cold"), index)
+    cold = World(tmp_path_factory.mktemp("cold"), index, most_changes=6)
     cold.fill()
     cold.until_done(START, NEW)
     cold.settle(NEW)
@@ -83,10 +84,10 @@ def test_every_operation_may_fail(known: World, tmp_path: Path, kind: Kind) -> N
 
 
 def test_the_way_back_catches_up(world: World) -> None:
-    world.most_changes = 6
+    world.most_changes = 3
     done = world.until_done(START, NEW)
     world.settle(NEW)
-    world.live, world.most_changes = True, 12
+    world.live, world.most_changes = True, 5
     world.change()
     back = world.until_done(begin_rollback, OLD)
     assert (back.old, back.new) == (done.new, done.old)
@@ -168,6 +169,19 @@ def test_a_run_of_the_old_settings_is_processed_anew_wherever_the_swap_met_it(wo
         with world.store.open(layout.merged_outcomes(run_id)) as opened:
             [outcome] = outcomes_from_parquet(opened.body.read())
         assert "in run " in str(outcome.message)
+    world.settle(NEW)
+    world.check(NEW)
+
+
+def test_an_index_that_runs_made_meanwhile_is_the_one_to_replace(world: World) -> None:
+    world.live = world.searching = False
+    world.index.drop(f"{world.alias}-000001")
+    machine = world.machine(NEW)
+    assert advance(machine, START(machine)).old is None
+    world.change()
+    world.work_off(OLD)
+    done = world.until_done(START, NEW)
+    assert (done.old, world.index.resolve(world.alias)) == (f"{world.alias}-000001", done.new)
     world.settle(NEW)
     world.check(NEW)
 
@@ -281,6 +295,20 @@ def test_rows_that_could_not_be_reached_are_tried_again_before_the_swap(world: W
     assert (state.phase, state.rounds[1].repeats, state.rounds[1].rows) == (Phase.LOAD, (0,), 1)
     world.until_done(START, NEW)
     world.check(NEW)
+
+
+def by_job(world: World, writer: str) -> Machine:
+    machine = world.machine(NEW)
+    intake = replace(machine.by.intake, writer=writer)
+    return replace(machine, by=replace(machine.by, intake=intake))
+
+
+def test_a_job_that_is_tried_again_after_the_end_begins_no_other(world: World) -> None:
+    world.live = False
+    while (state := advance(machine := by_job(world, "5f1c-22-1-aaaaaaaa"), START(machine))).active:
+        pass
+    assert START(by_job(world, "5f1c-22-2-bbbbbbbb")) == state.name
+    assert START(by_job(world, "hand-1-cccccccc")) != state.name
 
 
 def test_the_index_that_was_replaced_is_deleted_on_request_only(world: World) -> None:
