@@ -346,6 +346,10 @@ class ManageIndex(Protocol):
         """What GET /<index> tells: `aliases`, `mappings`, and `settings` with all values as text."""
         ...
 
+    def complete(self, index: str) -> bool:
+        """Whether all copies of its shards are there."""
+        ...
+
     def normalises(self) -> bool:
         """Whether the ICU plugin's `icu_normalizer` is installed."""
         ...

@@ -168,7 +168,7 @@ class Settings(BaseSettings):
     probe_queries: str = ""
     """Queries separated by `;` that the new index of a re-index must answer where the old one does."""
     reindex_tolerance: Annotated[float, Field(ge=0, le=1)] = 0.01
-    """Share by which the counts of documents, of failed ones and of those with text may be worse after a re-index."""
+    """Share by which documents may be more or fewer after a re-index, and which may have lost their text."""
     failure_limit: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Share of failed documents above which a finished run exits with 65."""
 

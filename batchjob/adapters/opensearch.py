@@ -181,6 +181,10 @@ class OpenSearchIndex:
             found: Mapping[str, Any] = self._ask("GET", f"/{index}")[index]
         return found
 
+    def complete(self, index: str) -> bool:
+        with self._understood("health"):
+            return bool(self._ask("GET", f"/_cluster/health/{index}")["status"] == "green")
+
     def normalises(self) -> bool:
         question = {"tokenizer": "keyword", "char_filter": ["icu_normalizer"], "text": "1"}
         try:

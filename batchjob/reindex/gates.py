@@ -1,7 +1,8 @@
 """What must hold before searches are sent to the new index."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from batchjob.ports import Store
@@ -11,9 +12,11 @@ from batchjob.reindex.indexes import ReindexIndex
 from batchjob.reindex.rounds import summaries
 from batchjob.reindex.state import Reindex
 
-FAILED: dict[str, Any] = {"term": {"extraction.status": "failed"}}
 PARTIAL: dict[str, Any] = {"term": {"extraction.status": "partial"}}
 WITH_TEXT: dict[str, Any] = {"range": {"content_length": {"gt": 0}}}
+PAGE = 500
+"""Documents that are compared at a time."""
+SHOWN = 3
 SAMPLE = 40
 """Documents of the old index whose own words are asked of both."""
 SAMPLES_LOST = 0.1
@@ -54,9 +57,8 @@ def check_gates(
     old, new = _figures(index, state.alias), _figures(index, state.building)
     gates += [
         _close("documents", old["documents"], new["documents"], limits.tolerance),
-        _no_more("documents that failed", old, new, "failed", limits.tolerance),
         _no_more("documents read in part", old, new, "partial", limits.tolerance),
-        _no_fewer("documents with text", old, new, "text", limits.tolerance),
+        _texts_kept(index, state, int(old["documents"] * limits.tolerance)),
     ]
     given = _ask(limits.probes, state, answers)
     gates.append(Gate("probe queries", not given, f"{len(limits.probes)} asked, without answer now: {given}"))
@@ -78,12 +80,7 @@ def _loaded(state: Reindex, store: Store, index: ReindexIndex) -> Gate:
 
 
 def _figures(index: ReindexIndex, alias: str) -> dict[str, int]:
-    return {
-        "documents": index.count(alias),
-        "failed": index.count(alias, FAILED),
-        "partial": index.count(alias, PARTIAL),
-        "text": index.count(alias, WITH_TEXT),
-    }
+    return {"documents": index.count(alias), "partial": index.count(alias, PARTIAL)}
 
 
 def _close(name: str, old: int, new: int, tolerance: float) -> Gate:
@@ -100,13 +97,36 @@ def _no_more(name: str, old: Mapping[str, int], new: Mapping[str, int], what: st
     )
 
 
-def _no_fewer(name: str, old: Mapping[str, int], new: Mapping[str, int], what: str, tolerance: float) -> Gate:
-    allowed = int(old["documents"] * tolerance)
-    return Gate(
-        name,
-        new[what] >= old[what] - allowed,
-        f"{old[what]} before, {new[what]} now, {allowed} fewer are allowed",
-    )
+def _texts_kept(index: ReindexIndex, state: Reindex, allowed: int) -> Gate:
+    """Documents without text of which the old index has the text, of the same ETag."""
+    lost = list(islice(_lost(index, state), allowed + 1))
+    more = "" if len(lost) <= allowed else " or more"
+    names = f" ({', '.join(lost[:SHOWN])})" if lost else ""
+    told = f"{len(lost)}{more} lost theirs{names}, {allowed} may"
+    return Gate("texts of documents", len(lost) <= allowed, told)
+
+
+def _lost(index: ReindexIndex, state: Reindex) -> Iterator[str]:
+    for hits in _pages(index, state.building):
+        found = {hit["_id"]: hit["_source"] for hit in hits}
+        stored = index.documents(str(state.old), [*found], ["etag", "content_length"])
+        for name, source in found.items():
+            before = stored[name].source if name in stored else {}
+            if before.get("content_length") and before.get("etag") == source.get("etag", before.get("etag")):
+                yield str(source["s3_key"])
+
+
+def _pages(index: ReindexIndex, alias: str) -> Iterator[list[Mapping[str, Any]]]:
+    """All documents without text, some at a time."""
+    body: dict[str, Any] = {
+        "size": PAGE,
+        "_source": ["s3_key", "etag"],
+        "query": {"bool": {"must_not": [WITH_TEXT]}},
+        "sort": [{"file_id": "asc"}],
+    }
+    while hits := index.search(alias, body)["hits"]["hits"]:
+        yield hits
+        body["search_after"] = hits[-1]["sort"]
 
 
 def _ask(queries: Sequence[str], state: Reindex, answers: Answers) -> list[str]:

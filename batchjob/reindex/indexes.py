@@ -4,7 +4,7 @@ import re
 from typing import Any, Protocol
 
 from batchjob.errors import UsageError
-from batchjob.ports import ManageIndex, Search
+from batchjob.ports import ManageIndex, ReadDocuments, Search
 from batchjob.reduce.mapping import HIDE_TOMBSTONES, REPLICAS, index_body
 from batchjob.reindex.state import Reindex, building_alias
 
@@ -13,7 +13,7 @@ WHILE_FILLED: dict[str, Any] = {"refresh_interval": "-1", "number_of_replicas": 
 AFTERWARDS: dict[str, Any] = {"refresh_interval": None, "number_of_replicas": REPLICAS}
 
 
-class ReindexIndex(ManageIndex, Search, Protocol):
+class ReindexIndex(ManageIndex, ReadDocuments, Search, Protocol):
     """The verbs of a re-index."""
 
 
@@ -48,6 +48,11 @@ def restore(index: ManageIndex, state: Reindex) -> None:
     """Makes the new index one that can be searched: refreshes and copies as ever."""
     index.configure(state.new, {"index": AFTERWARDS})
     index.refresh(state.new)
+
+
+def copied(index: ManageIndex, state: Reindex) -> bool:
+    """Whether the new index has its copies, where the old one has."""
+    return state.old is None or not index.complete(state.old) or index.complete(state.new)
 
 
 def swap(index: ManageIndex, state: Reindex) -> None:

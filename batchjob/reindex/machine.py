@@ -14,6 +14,7 @@ from batchjob.reindex.gates import Answers, Gate, Limits, check_gates
 from batchjob.reindex.indexes import (
     ReindexIndex,
     check_ready,
+    copied,
     create_new,
     drop_new,
     next_name,
@@ -192,6 +193,8 @@ def _rounds_done(machine: Machine, file: StateFile) -> bool:
 def _check(machine: Machine, file: StateFile, anyway: bool) -> bool:
     state = file.state
     restore(machine.index, state)
+    if not copied(machine.index, state):
+        return False
     gates = check_gates(state, machine.store, machine.index, machine.answers, machine.limits)
     shut = [gate for gate in gates if not gate.passed]
     if shut and not anyway:

@@ -49,7 +49,7 @@ def test_it_neither_empties_the_index_nor_is_swapped_in(world: World) -> None:
     machine = world.machine(NEW, tolerance=0.01)
     name = begin(machine, ["/documents"])
     assert advance(machine, name).phase is Phase.LOAD
-    words = r"documents that failed: 0 before, 1 now.*with text: 5 before, 4 now"
+    words = r"texts of documents: 1 or more lost theirs \(scan.png\), 0 may"
     with pytest.raises(UsageError, match=words):
         advance(machine, name)
     assert world.index.resolve(world.alias) == old

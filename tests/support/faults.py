@@ -169,6 +169,9 @@ class FaultIndex:
     def structure(self, index: str) -> Mapping[str, Any]:
         return self._inner.structure(index)
 
+    def complete(self, index: str) -> bool:
+        return self._inner.complete(index)
+
     def normalises(self) -> bool:
         return self._inner.normalises()
 
