@@ -49,7 +49,7 @@ class Reindex(Record):
 
     `fingerprint` is that of the extraction that fills `new`. `watermark`: the ledger's generation when it began, at
     `watermark_at` or before; the ledger keeps the runs since then. `before`: those of them that the swap came after.
-    `retired`: runs of other settings that were finished without loading them. Times in ms. `writer` makes each version
+    `retired`: runs that were finished without loading them. Times in ms. `writer` makes each version
     unlike any other.
     """
 
