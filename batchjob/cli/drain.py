@@ -21,9 +21,6 @@ from batchjob.settings import Settings, load_settings
 
 @click.command()
 @click.option("--queue", "queue_url", metavar="URL", help="The queue of events (BATCHJOB_QUEUE_URL).")
-@click.option(
-    "--shards", type=click.IntRange(min=1), help="Shards to cut into (default: by BATCHJOB_SHARD_COST)."
-)
 @click.option("--submit", is_flag=True, help="Sweep first, and submit the runs at the end.")
 @options.work
 @options.index
@@ -31,7 +28,6 @@ from batchjob.settings import Settings, load_settings
 @options.as_json
 def drain(
     queue_url: str | None,
-    shards: int | None,
     submit: bool,
     work: str | None,
     index: str | None,
@@ -46,7 +42,7 @@ def drain(
     structlog.contextvars.bind_contextvars(phase="drain")
     with open_submitting(settings, services.new_writer()) if submit else nullcontext() as by:
         swept = _sweep(by) if by is not None else Swept()
-        committed = _drain(settings, by.writer if by else services.new_writer(), shards, as_json)
+        committed = _drain(settings, by.writer if by else services.new_writer(), as_json)
         if by is not None:
             submit_runs(by, [run.run_id for run in committed.runs])
     swept.check()
@@ -64,13 +60,13 @@ def _sweep(by: Submitting) -> Swept:
     return swept
 
 
-def _drain(settings: Settings, writer: str, shards: int | None, as_json: bool) -> Committed:
+def _drain(settings: Settings, writer: str, as_json: bool) -> Committed:
     store = services.work_store(settings)
     received = receive_all(
         services.queue(settings), store, services.CLOCK, limits_of(settings), key_filter(settings), writer
     )
     target = Target("incremental", settings.index, extraction_fingerprint(settings))
-    intake = Intake(target, writer, settings.shard_cost, shards, settings.scratch)
+    intake = Intake(target, writer, settings.shard_cost, scratch=settings.scratch)
     committed = commit_inbox(intake, store, services.CLOCK)
     _show(received, committed, as_json)
     return committed

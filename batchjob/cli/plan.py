@@ -31,9 +31,6 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="vCPUs of the shards' job definition.",
 )
 @click.option(
-    "--shards", type=click.IntRange(min=1), help="Shards to cut into (default: by BATCHJOB_SHARD_COST)."
-)
-@click.option(
     "--prices", "price_file", type=FILE, help="JSON file of prices (default: those that came along)."
 )
 @options.work
@@ -42,7 +39,6 @@ def plan_command(
     place: str | None,
     vcpus: int,
     vcpus_a_job: int,
-    shards: int | None,
     price_file: Path | None,
     work: str | None,
     as_json: bool,
@@ -63,7 +59,6 @@ def plan_command(
             scratch,
             read_rates(store),
             shard_cost=settings.shard_cost,
-            shards=shards,
             queued=queued,
         )
     values = _values(found, prices, found.seconds(vcpus, vcpus_a_job), vcpus)

@@ -115,7 +115,6 @@ def plan(
     rates: Mapping[str, Rate],
     *,
     shard_cost: float,
-    shards: int | None = None,
     queued: int = 0,
 ) -> Plan:
     """Plans rows in MANIFEST_SCHEMA as `drain` would cut them, and `queued` messages of which nobody knows more.
@@ -127,7 +126,7 @@ def plan(
     costs = np.concatenate([rows.costs, np.full(queued, usual)])
     if not len(costs):
         return Plan(0, 0, rows.repeated, {}, np.zeros(0), 0.0, 1.0)
-    pieces = cut(costs, shards) if shards is not None else cut_evenly(costs, shard_cost)
+    pieces = cut_evenly(costs, shard_cost)
     numbers, sums = np.zeros(len(TYPES), np.int64), np.zeros(len(TYPES))
     start = 0
     for table in rows.tables():

@@ -126,8 +126,8 @@ def test_from_the_inbox_to_found_documents_and_a_second_submission_changes_nothi
     put_segment(store, "left", [ManifestRow(bucket, f"{word}.pdf") for word in ("red", "blue")])
     events = LocalQueue(tmp_path / "queue", SystemClock())
     events.send([Message("1", "no event", "")])
-    env = environment(work=tmp_path / "work", opensearch_url=url, job_queue="local", drain_messages=1)
-    drained = batchjob("drain", "--queue", events.url, "--shards", "2", "--submit", "--json", env=env)
+    env = environment(work=tmp_path / "work", opensearch_url=url, job_queue="local", drain_messages=1, shard_cost=0.01)
+    drained = batchjob("drain", "--queue", events.url, "--submit", "--json", env=env)
     assert drained.code == 0, drained.stderr
     (run_id,) = drained.answer["runs"]
     assert find(OpenSearchIndex(url), "documents", "invoice", 10).total == 2
