@@ -1,7 +1,7 @@
 """Runs that are not finished: how far they are, and giving up shards that no process will do (invariant 8)."""
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -80,24 +80,27 @@ def abandon(
     writer: str,
     why: str,
     *,
-    killed: Collection[int] = (),
+    killed: Mapping[int, int] | None = None,
 ) -> list[int]:
     """Gives up shards: their rows come back when the run is reduced. Returns those that no process did after all.
 
-    Of shards that `killed` their process one row is to blame: they come back apart from the others, and a row that
-    was alone has made an attempt. The receipt decides the race with a process that is still alive: it is created
+    Of shards that `killed` their process, which began then (ms), one row is to blame: they come back apart from the
+    others, and a row that was alone has made an attempt. The receipt decides the race with a process that is still alive: it is created
     once. Raises UsageError (no such shard), TransientError.
     """
-    return [shard for shard in shards if _abandon(store, run, shard, writer, why, killed=shard in killed)]
+    began = killed or {}
+    return [shard for shard in shards if _abandon(store, run, shard, writer, why, began.get(shard))]
 
 
-def _abandon(store: AbandonStore, run: RunInfo, shard: int, writer: str, why: str, *, killed: bool) -> bool:
+def _abandon(
+    store: AbandonStore, run: RunInfo, shard: int, writer: str, why: str, killed_at: int | None
+) -> bool:
     data = read_or_none(store, layout.manifest(run.run_id, shard))
     if data is None:
         raise UsageError(f"run {run.run_id} has no shard {shard}: its shards are 0 to {run.shards - 1}")
     rows = manifest_from_parquet(data)
-    cause = ABANDONED if not killed else DIED if len(rows) > 1 else DIED_ALONE
-    outcomes = [_outcome(row, cause, why) for row in rows]
+    cause = ABANDONED if killed_at is None else DIED if len(rows) > 1 else DIED_ALONE
+    outcomes = [_outcome(row, cause, why, killed_at) for row in rows]
     encoded = outcomes_to_parquet(outcomes)
     key = layout.outcomes(run.run_id, shard, writer)
     store.put(key, encoded)
@@ -119,7 +122,7 @@ def _abandon(store: AbandonStore, run: RunInfo, shard: int, writer: str, why: st
     return True
 
 
-def _outcome(row: ManifestRow, cause: str, why: str) -> Outcome:
+def _outcome(row: ManifestRow, cause: str, why: str, killed_at: int | None) -> Outcome:
     given_up = cause == DIED_ALONE and row.attempt >= MAX_ATTEMPTS
     return Outcome(
         layout.doc_id(row.bucket, row.key),
@@ -129,4 +132,5 @@ def _outcome(row: ManifestRow, cause: str, why: str) -> Outcome:
         row.attempt,
         category=FailureCategory.GAVE_UP.value if given_up else cause,
         message=why,
+        gave_up_at=killed_at if given_up else None,
     )

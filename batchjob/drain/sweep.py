@@ -153,7 +153,8 @@ def _give_up(sweeper: Sweeper, run: RunInfo, dead: Mapping[int, list[Job]]) -> l
     """Shards that died of the same are given up together, with the job's own words."""
     done: list[int] = []
     for why, shards in _by_reason(dead).items():
-        killed = {shard for shard in shards if any(_was_killed(sweeper, run, job) for job in dead[shard])}
+        killers = {s: [job for job in dead[s] if _was_killed(sweeper, run, job)] for s in shards}
+        killed = {shard: min(job.created_at for job in jobs) for shard, jobs in killers.items() if jobs}
         done += abandon(sweeper.store, run, shards, sweeper.writer, why, killed=killed)
     return sorted(done)
 
