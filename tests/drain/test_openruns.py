@@ -88,7 +88,9 @@ def test_rows_of_a_dead_shard_are_in_the_next_run_without_an_attempt(
         for receipt in receipts
         for outcome in outcomes_from_parquet(store.open(receipt.outcomes.key).body.read())
     ]
-    summary = finish_run(store, run, receipts, outcomes, Checkpoint(epoch=1, writer="w"), CLOCK, 0.0)
+    summary = finish_run(
+        store, run, receipts, outcomes, Checkpoint(epoch=1, writer="w"), lambda ids: {}, CLOCK, 0.0
+    )
     assert summary.states[FinalState.REQUEUED] == run.rows
     assert commit_inbox(intake(), store, CLOCK).waiting == 3
     [again] = commit_inbox(intake(), store, Later()).runs
