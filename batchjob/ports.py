@@ -215,6 +215,8 @@ class DeadLetters(Queue, Protocol):
 
 Station = Literal["process", "reduce"]
 JobStatus = Literal["SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED"]
+LOCAL_JOB = "local-"
+"""How the ids of jobs begin that end with the process that submitted them."""
 MAX_CHILDREN = 10_000
 """Children of an array job; AWS Batch's limit."""
 

@@ -20,17 +20,24 @@ from batchjob.drain.submit import (
 )
 from batchjob.drain.sweep import Submitter, Sweeper, Swept
 from batchjob.drain.sweep import sweep as sweep_runs
-from batchjob.errors import TransientError
+from batchjob.errors import BatchjobError, ExitCode, TooManyFailedError, TransientError, UsageError
+from batchjob.ports import Job, Jobs
 from batchjob.runs import read_run, read_summary
 from batchjob.settings import Settings, load_settings
+
+
+FAILURES: dict[int, type[BatchjobError]] = {
+    ExitCode.USAGE: UsageError,
+    ExitCode.TOO_MANY_FAILED: TooManyFailedError,
+}
 
 
 @contextmanager
 def open_submitting(settings: Settings, writer: str) -> Iterator[Submitting]:
     """Submission to the queue of the settings; jobs of this machine have ended when it closes.
 
-    Jobs are told where the work is; everything else is in their definition. Raises UsageError, and TransientError
-    where a job of this machine failed.
+    Jobs are told where the work is; everything else is in their definition. Raises UsageError, and where a job of
+    this machine failed what it failed with.
     """
     store, told = services.work_store(settings), {"BATCHJOB_WORK": settings.work}
     if services.job_queue(settings) != services.LOCAL_QUEUE:
@@ -43,9 +50,20 @@ def open_submitting(settings: Settings, writer: str) -> Iterator[Submitting]:
     with progress_bar() as bar:
         jobs = LocalJobQueue(capacity(None).workers, Progress(bar, None), services.CLOCK)
         yield Submitting(store, jobs, services.CLOCK, writer, told)
-        failed = [job for job in jobs.wait() if job.status == "FAILED"]
-    if failed:
-        raise TransientError(f"job {failed[0].name} failed {failed[0].reason}; the lines above say why")
+        ended = jobs.wait()
+    for job in ended:
+        if job.status == "FAILED":
+            raise _failure(jobs, job)
+
+
+def _failure(jobs: Jobs, job: Job) -> BatchjobError:
+    """What the end of a local job means for the command, by the exit code of the first of its processes that failed."""
+    children = jobs.describe([f"{job.id}:{number}" for number in range(sum(job.children.values()))])
+    failed = next((child for child in children if child.exit_code), job)
+    number = failed.id.partition(":")[2]
+    told = f"job {job.name}{f', shard {number},' if number else ''} ended with exit code {failed.exit_code}"
+    reason = f" ({failed.reason})" if failed.reason else ""
+    return FAILURES.get(failed.exit_code or 0, TransientError)(f"{told}{reason}; the lines above say why")
 
 
 def heal(by: Submitting) -> Swept:

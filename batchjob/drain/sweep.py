@@ -10,12 +10,12 @@ from batchjob.drain.cost import learn_costs
 from batchjob.drain.ledger import close_runs, mark_submitted, read_ledger
 from batchjob.drain.openruns import OpenRun, Phase, abandon, look_at
 from batchjob.errors import BatchjobError, ExitCode, TransientError, UsageError
-from batchjob.ports import Clock, Job, Store, read_or_none
+from batchjob.ports import LOCAL_JOB, Clock, Job, Store, read_or_none
 from batchjob.records import RunInfo, Submission
 from batchjob.runs import parse_record, read_receipt
 
 GRACE_MS = 3600 * 1000
-"""How long after a submission a job that the service does not know may only be unknown yet."""
+"""How long after a submission a job that the service does not know may only be unknown yet; not one of a machine."""
 ENDED_WITHOUT_RECEIPT = "all its jobs ended without a receipt"
 KILLED = (134, 137, 139)
 """128 + SIGABRT, SIGKILL (out of memory) and SIGSEGV."""
@@ -110,7 +110,8 @@ def _heal_submitted(sweeper: Sweeper, found: OpenRun, swept: Swept) -> None:
     """Gives dead shards up; where all shards are done then, sees that a reducer lives."""
     run_id, submitter = found.run.run_id, sweeper.submitter
     known = _submission(sweeper.store, run_id)
-    recent = sweeper.clock.now_ms() - known.at < GRACE_MS
+    local = (known.process_job or "").startswith(LOCAL_JOB)
+    recent = sweeper.clock.now_ms() - known.at < GRACE_MS and not local
     missing = found.missing
     if missing:
         parents = _ids(sweeper.jobs, submitter.process_name(run_id), known.process_job)

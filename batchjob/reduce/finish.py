@@ -82,9 +82,7 @@ def write_retries(
     requeued = {(o.bucket, o.key): o for o in outcomes if o.state is FinalState.REQUEUED}
     given_up = [o for o in outcomes if o.state is FinalState.FAILED and o.observed_at is None]
     later = versions([o.doc_id for o in given_up])
-    hopeless = {
-        (o.bucket, o.key): o for o in given_up if later.get(o.doc_id, 0) <= (o.gave_up_at or now)
-    }
+    hopeless = {(o.bucket, o.key): o for o in given_up if later.get(o.doc_id, 0) <= (o.gave_up_at or now)}
     if not requeued and not hopeless:
         return
     with store.open(layout.manifest(run.run_id, shard)) as opened:
