@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from types import TracebackType
 from typing import Any, BinaryIO, Literal, Protocol, Self
 
@@ -132,6 +133,13 @@ BATCH = 10
 """Most messages that one call of a queue takes or hands out; SQS's limit."""
 
 
+def in_batches(receipts: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """As many at a time as one call takes."""
+    items = iter(receipts.items())
+    while batch := dict(islice(items, BATCH)):
+        yield batch
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A message as a queue handed it out. `receipt` stands for this one handing out, and deletes it.
@@ -201,15 +209,16 @@ class DeadLetters(Queue, Protocol):
         """
         ...
 
-    def start_move(self, target: str, rate: int | None) -> bool:
-        """Has the service move all messages to the queue `target`, at most `rate` a second.
-
-        False where it cannot: it moves only what came from another queue, not what a rule or a topic put there.
-        """
+    def can_move(self) -> bool:
+        """Whether the service can move messages: only what came from another queue, not from a rule or a topic."""
         ...
 
-    def move(self) -> Move:
-        """The newest move that was started."""
+    def start_move(self, target: str, rate: int | None) -> None:
+        """Has the service move all messages to the queue `target`, at most `rate` a second; where it can."""
+        ...
+
+    def move(self) -> Move | None:
+        """The newest move that was started, if there was one; where the service can move."""
         ...
 
 

@@ -25,7 +25,6 @@ from batchjob.ports import Job, Jobs
 from batchjob.runs import read_run, read_summary
 from batchjob.settings import Settings, load_settings
 
-
 FAILURES: dict[int, type[BatchjobError]] = {
     ExitCode.USAGE: UsageError,
     ExitCode.TOO_MANY_FAILED: TooManyFailedError,

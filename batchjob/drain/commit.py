@@ -34,9 +34,9 @@ ROUNDS = 10
 class Intake:
     """How runs are made: for what, of which size, by whom.
 
-    Shards cost about `shard_cost` CPU seconds, so that a row which may have killed its shard, and costs more each time,
-    ends alone. `shards` is a number of them instead, for runs whose rows do not come back so. `writer` is this process's
-    name; `scratch` is a folder on a disk with room for the rows, without it the system's temporary folder.
+    Shards cost about `shard_cost` CPU seconds, so that a row which may have killed its shard, and costs more each
+    time, ends alone. `shards` is a number of them instead, for runs whose rows do not come back so. `writer` is this
+    process's name; `scratch` is a folder on a disk with room for the rows, without it the system's temporary folder.
     """
 
     target: Target

@@ -85,8 +85,8 @@ def abandon(
     """Gives up shards: their rows come back when the run is reduced. Returns those that no process did after all.
 
     Of shards that `killed` their process, which began then (ms), one row is to blame: they come back apart from the
-    others, and a row that was alone has made an attempt. The receipt decides the race with a process that is still alive: it is created
-    once. Raises UsageError (no such shard), TransientError.
+    others, and a row that was alone has made an attempt. The receipt decides the race with a process that is still
+    alive: it is created once. Raises UsageError (no such shard), TransientError.
     """
     began = killed or {}
     return [shard for shard in shards if _abandon(store, run, shard, writer, why, began.get(shard))]

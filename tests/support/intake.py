@@ -8,7 +8,7 @@ from uuid import uuid4
 from batchjob import layout
 from batchjob.drain.filters import key_filter
 from batchjob.drain.quarantine import QuarantinedMessage, from_lines
-from batchjob.drain.receive import InboxStore, Limits, ReceiveReport, receive_all
+from batchjob.drain.receive import Limits, ReceiveReport, WriteStore, receive_all
 from batchjob.ports import BATCH, Clock, DeadLetters, Message, Queue, Store
 from batchjob.records import ManifestRow, manifest_from_parquet
 from batchjob.settings import Settings
@@ -24,7 +24,7 @@ def send_all(queue: DeadLetters, bodies: Iterable[str]) -> None:
         assert queue.send(waiting[start : start + BATCH]) == {}
 
 
-def drain(queue: Queue, store: InboxStore, clock: Clock, limits: Limits) -> ReceiveReport:
+def drain(queue: Queue, store: WriteStore, clock: Clock, limits: Limits) -> ReceiveReport:
     """One drain, whose writer no other has."""
     return receive_all(queue, store, clock, limits, KEYS, f"job-1-{next(_WRITERS):08x}")
 
