@@ -22,6 +22,7 @@ CALIBRATION = "calibration.json"
 RETRIES = "inbox/retry-"
 QUARANTINED_ROWS = "quarantine/rows/"
 QUARANTINED_MESSAGES = "quarantine/messages/"
+DAMAGED_SEGMENTS = "quarantine/segments/"
 
 
 def listing(name: str) -> str:
@@ -107,7 +108,7 @@ def quarantined_row(document: str) -> str:
 
 
 def damaged_segment(key: str) -> str:
-    return f"quarantine/segments/{key.removeprefix(INBOX)}"
+    return f"{DAMAGED_SEGMENTS}{key.removeprefix(INBOX)}"
 
 
 def retry_segment(run_id: str, shard: int) -> str:

@@ -349,7 +349,7 @@ class Submission(Record):
 
 
 class GivenUp(Record):
-    """`quarantine/rows/<doc_id>.json`: a row given up after its last attempt: why, in which run, when it failed (ms)."""
+    """`quarantine/rows/<doc_id>.json`: a row given up after its last attempt: why, in which run, when (ms)."""
 
     format: Literal[1] = 1
     run_id: str

@@ -11,7 +11,7 @@ from batchjob.cli import options, services
 from batchjob.cli.manifests import open_manifest
 from batchjob.cli.output import print_json, print_table
 from batchjob.drain.cost import read_rates
-from batchjob.drain.inbox import SegmentDamagedError
+from batchjob.drain.inbox import SegmentsDamagedError
 from batchjob.errors import TransientError
 from batchjob.operate.plan import Plan, Prices, plan, read_prices, waiting_rows
 from batchjob.scratch import scratch_folder
@@ -76,8 +76,8 @@ def _rows(place: str | None, settings: Settings) -> Iterator[Iterator[pa.RecordB
         return
     try:
         yield iter(waiting_rows(services.work_store(settings), services.CLOCK.now_ms()))
-    except SegmentDamagedError as error:
-        raise TransientError(f"{error}; the next drain sets it aside", cause="inbox") from None
+    except SegmentsDamagedError as error:
+        raise TransientError(f"{error}; the next drain sets that aside", cause="inbox") from None
 
 
 def _values(found: Plan, prices: Prices, seconds: float, vcpus: int) -> dict[str, object]:

@@ -13,7 +13,7 @@ from batchjob.drain.cut import Cut, cut, cut_evenly
 from batchjob.drain.freeze import Target, discard, freeze, new_runs
 from batchjob.drain.gather import gather
 from batchjob.drain.inbox import (
-    SegmentDamagedError,
+    SegmentsDamagedError,
     list_segments,
     read_segments,
     remove_segments,
@@ -82,8 +82,8 @@ def commit_inbox(intake: Intake, store: Store, clock: Clock) -> Committed:
         except (ObjectMissingError, SegmentsTakenError):
             rounds += 1
             continue
-        except SegmentDamagedError as error:
-            damaged.append(set_aside(store, error.key))
+        except SegmentsDamagedError as error:
+            damaged += [set_aside(store, key) for key in error.keys]
             continue
         remove_segments(store, found.due)
         return replace(done, waiting=len(found.waiting), damaged=damaged)

@@ -139,7 +139,7 @@ def plan(
 
 
 def waiting_rows(store: ReadStore, now: int) -> Iterable[pa.RecordBatch]:
-    """The rows of the inbox that the next drain would take. Raises SegmentDamagedError, TransientError."""
+    """The rows of the inbox that the next drain would take. Raises SegmentsDamagedError, TransientError."""
     adopted = read_ledger(store).adopted
     pending = [key for key in list_segments(store) if key not in adopted]
     return read_segments(store, sort_by_due(store, pending, now).due)
