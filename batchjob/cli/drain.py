@@ -7,13 +7,13 @@ import structlog
 
 from batchjob.cli import options, services
 from batchjob.cli.output import log, print_result
-from batchjob.cli.submit import heal, open_submitting
+from batchjob.cli.submit import open_submitting
 from batchjob.drain.commit import Committed, Intake, commit_inbox
 from batchjob.drain.filters import key_filter
 from batchjob.drain.freeze import Target
 from batchjob.drain.receive import ReceiveReport, limits_of, receive_all
 from batchjob.drain.submit import Submitting, submit_runs
-from batchjob.drain.sweep import Swept
+from batchjob.drain.sweep import Swept, sweep
 from batchjob.errors import TransientError
 from batchjob.process.fingerprint import extraction_fingerprint
 from batchjob.settings import Settings, load_settings
@@ -51,7 +51,7 @@ def drain(
 def _sweep(by: Submitting) -> Swept:
     """What cannot be healed now keeps no event from becoming durable; the next sweep tries it again."""
     try:
-        swept = heal(by)
+        swept = sweep(by)
     except TransientError as error:
         log().warning("sweep", error=str(error))
         return Swept()
@@ -84,20 +84,29 @@ def _show(received: ReceiveReport, committed: Committed, as_json: bool) -> None:
         log().info("run", run_id=run.run_id, rows=run.rows, shards=run.shards)
     values: dict[str, object] = {
         "messages": received.messages,
+        "redelivered": received.redelivered,
+        "shapes": received.shapes,
         "stopped": received.stopped,
+        "seconds": round(received.seconds, 1),
         "events": received.events,
         "deletions": received.deletions,
         "duplicates": received.duplicates + committed.repeated,
         "passed_over": received.passed_over,
+        "test_events": received.test_events,
         "quarantined": received.quarantined,
+        "quarantine_files": received.quarantine_files,
         "undeleted": received.undeleted,
+        "segments": len(received.segments),
         "damaged_segments": len(committed.damaged),
         "waiting_segments": committed.waiting,
         "rows": committed.rows,
         "shards": sum(run.shards for run in committed.runs),
         "estimated_cpu_seconds": round(committed.cost),
+        "heaviest_shard_over_mean": round(committed.imbalance, 3),
         "runs": [run.run_id for run in committed.runs],
     }
     if not as_json:
+        values["shapes"] = ", ".join(f"{count} {name}" for name, count in received.shapes.items())
+        values["quarantine_files"] = "\n".join(received.quarantine_files)
         values["runs"] = "\n".join(run.run_id for run in committed.runs) or "none: nothing to do"
     print_result("drained", values, as_json)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 import click
 import structlog
@@ -10,15 +9,7 @@ import structlog
 from batchjob.cli import options, services
 from batchjob.cli.output import print_json, print_result, print_table, progress_bar
 from batchjob.drain.ledger import check_committed
-from batchjob.drain.submit import (
-    Submitting,
-    process_name,
-    reduce_name,
-    start_reducer,
-    submit_run,
-    submit_runs,
-)
-from batchjob.drain.sweep import Submitter, Sweeper, Swept
+from batchjob.drain.submit import Submitting, submit_runs
 from batchjob.drain.sweep import sweep as sweep_runs
 from batchjob.errors import BatchjobError, ExitCode, TooManyFailedError, TransientError, UsageError
 from batchjob.ports import Job, Jobs
@@ -65,12 +56,6 @@ def _failure(jobs: Jobs, job: Job) -> BatchjobError:
     return FAILURES.get(failed.exit_code or 0, TransientError)(f"{told}{reason}; the lines above say why")
 
 
-def heal(by: Submitting) -> Swept:
-    """One sweep over all open runs. Raises UsageError, TransientError."""
-    submitter = Submitter(partial(submit_run, by), partial(start_reducer, by), process_name, reduce_name)
-    return sweep_runs(Sweeper(by.store, by.jobs, submitter, by.clock, by.writer))
-
-
 @click.command()
 @click.argument("run")
 @options.work
@@ -110,7 +95,7 @@ def sweep(work: str | None, job_queue: str | None, as_json: bool) -> None:
     settings = load_settings(work=work, job_queue=job_queue)
     structlog.contextvars.bind_contextvars(phase="sweep")
     with open_submitting(settings, services.new_writer()) as by:
-        swept = heal(by)
+        swept = sweep_runs(by)
     values = {
         "closed": swept.closed,
         "submitted": swept.submitted,

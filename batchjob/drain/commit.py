@@ -57,7 +57,6 @@ class Committed:
     runs: list[RunInfo] = field(default_factory=list)
     rows: int = 0
     repeated: int = 0
-    segments: int = 0
     waiting: int = 0
     damaged: list[str] = field(default_factory=list)
     cost: float = 0.0
@@ -132,7 +131,7 @@ def freeze_rows(
     with scratch_folder(intake.scratch) as scratch, _room(scratch):
         rows = gather(batches, scratch, read_rates(store))
         if not len(rows):
-            return Committed(segments=len(segments))
+            return Committed()
         pieces = _cut(intake, rows.costs)
         runs = new_runs(pieces, intake.target, segments, clock)
         freeze(runs, rows, pieces, store, scratch)
@@ -140,7 +139,6 @@ def freeze_rows(
             runs,
             len(rows),
             rows.repeated,
-            len(segments),
             cost=float(rows.costs.sum()),
             imbalance=pieces.imbalance,
         )
