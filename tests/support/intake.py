@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from typing import Any
 from uuid import uuid4
 
 from batchjob import layout
@@ -22,6 +24,20 @@ def send_all(queue: DeadLetters, bodies: Iterable[str]) -> None:
     waiting = [Message(str(uuid4()), body, "") for body in bodies]
     for start in range(0, len(waiting), BATCH):
         assert queue.send(waiting[start : start + BATCH]) == {}
+
+
+def send_in_batches(client: Any, url: str, bodies: Sequence[str], threads: int = 8) -> None:
+    """Many messages, ten a call, by several threads."""
+
+    def send(start: int) -> None:
+        entries = [
+            {"Id": str(n), "MessageBody": body} for n, body in enumerate(bodies[start : start + BATCH])
+        ]
+        answer = client.send_message_batch(QueueUrl=url, Entries=entries)
+        assert len(answer["Successful"]) == len(entries)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(send, range(0, len(bodies), BATCH)))
 
 
 def drain(queue: Queue, store: WriteStore, clock: Clock, limits: Limits) -> ReceiveReport:
