@@ -17,6 +17,7 @@ def doc_id(bucket: str, key: str) -> str:
 
 
 LEDGER = "ledger.json"
+RUNS = "runs/"
 INBOX = "inbox/"
 CALIBRATION = "calibration.json"
 RETRIES = "inbox/retry-"
@@ -48,6 +49,11 @@ def segment(name: str) -> str:
 
 def quarantined_messages(name: str) -> str:
     return f"{QUARANTINED_MESSAGES}{name}.ndjson"
+
+
+def after_run(run_id: str) -> str:
+    """Sorts after every key of a run, and before those of the next one."""
+    return f"{RUNS}{run_id}0"  # the character after "/"
 
 
 def run_info(run_id: str) -> str:

@@ -1,12 +1,13 @@
 """Runs that are not finished: how far they are, and giving up shards that no process will do (invariant 8)."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from batchjob import layout
+from batchjob.drain.ledger import read_ledger
 from batchjob.errors import AlreadyExistsError, FailureCategory, UsageError
 from batchjob.ports import CreateOnce, Get, List, Put, read_or_none
 from batchjob.records import (
@@ -65,6 +66,37 @@ def look_at(store: RunsStore, ledger: Ledger, run_id: str) -> OpenRun:
     else:
         phase = Phase.PROCESSING if missing else Phase.PROCESSED
     return OpenRun(run, phase, missing)
+
+
+def never_committed(store: RunsStore) -> list[str]:
+    """What drains left that died before their commit, oldest first; their rows are in other runs, or in the inbox.
+
+    A drain that is between freezing and its commit may live still: the run's name says when it began. Raises
+    TransientError.
+    """
+    committed = {*read_ledger(store).open}
+    found = [run_id for run_id in _run_ids(store) if run_id not in committed and _is_loose(store, run_id)]
+    committed = {*read_ledger(store).open}
+    return [run_id for run_id in found if run_id not in committed]
+
+
+def _run_ids(store: List) -> Iterator[str]:
+    """All that have any object, a request each."""
+    after = ""
+    while (meta := next(iter(store.list(layout.RUNS, start_after=after)), None)) is not None:
+        run_id = meta.key.split("/")[1]
+        yield run_id
+        after = layout.after_run(run_id)
+
+
+def _is_loose(store: RunsStore, run_id: str) -> bool:
+    """Not finished, and not of a kind that the ledger does not name. `run.json` comes after the shards."""
+    if read_or_none(store, layout.summary(run_id)) is not None:
+        return False
+    try:
+        return read_run(store, run_id).kind == "incremental"
+    except UsageError:
+        return True
 
 
 def missing_shards(store: List, run: RunInfo) -> list[int]:
