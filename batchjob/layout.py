@@ -39,6 +39,10 @@ def listing_unit(name: str, plan: str, unit: int) -> str:
     return f"{listing(name)}{plan}/{unit:06d}.json"
 
 
+def listing_progress(name: str, plan: str, unit: int) -> str:
+    return f"{listing(name)}{plan}/{unit:06d}-progress.json"
+
+
 def listing_part(name: str, plan: str, unit: int, writer: str, part: int) -> str:
     return f"{listing(name)}{plan}/{unit:06d}/{writer}-{part:06d}.parquet"
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
+from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Literal, Protocol, Self
 
@@ -67,6 +68,15 @@ def read_or_none(store: Get, key: str) -> bytes | None:
 class Put(Protocol):
     def put(self, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> str:
         """Writes or overwrites an object, whole or not at all, and returns its ETag. Raises TransientError."""
+        ...
+
+
+class PutFile(Protocol):
+    def put_file(self, key: str, path: Path) -> None:
+        """Writes or overwrites an object with a file of any size, whole or not at all, in bounded memory.
+
+        Raises OSError (the file), TransientError.
+        """
         ...
 
 
