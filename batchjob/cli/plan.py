@@ -104,7 +104,7 @@ def _values(found: Plan, prices: Prices, seconds: float, vcpus: int) -> dict[str
             for family, price in prices.vcpu_hour.items()
         },
         "currency": prices.currency,
-        "prices_noted": prices.noted,
+        "prices_noted": prices.noted.isoformat(),
         "prices_source": prices.source,
         "region": prices.region,
     }

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from importlib.resources import files
 from pathlib import Path
 
@@ -38,7 +39,7 @@ class Prices(BaseModel):
 
     region: str
     currency: str
-    noted: str
+    noted: date
     source: str
     vcpu_hour: dict[str, Price]
 
