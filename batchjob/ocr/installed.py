@@ -3,7 +3,7 @@
 from batchjob.ocr import models, tessdata
 from batchjob.settings import Settings
 
-PADDLE_VERSION = 4
+PADDLE_VERSION = 5
 """Raise it with every change of the paddle engine that changes its text."""
 
 

@@ -1,5 +1,6 @@
 """The paddle engine: PP-OCRv6's packaged small models; runs in the OCR child."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -53,17 +54,17 @@ class PaddleEngine:
         boxes = found.boxes
         reader = ppocr.Reader(self._recognition)
         longest = sorted(range(len(boxes)), key=lambda index: -max(ppocr.size_of(boxes[index])))[:_PROBES]
-        probes = {index: _read_line(reader, page, boxes[index]) for index in longest}
-        turns = self._quarter_turns(page, [boxes[index] for index in longest], list(probes.values()))
+        probed = [boxes[index] for index in longest]
+        probes = dict(zip(longest, _read_lines(reader, page, probed), strict=True))
+        turns = self._quarter_turns(page, probed, list(probes.values()))
         if turns:
             page = np.ascontiguousarray(np.rot90(page, turns))
             found, probes = ppocr.find_lines(self._detection, page, dpi), {}
             reader = ppocr.Reader(self._recognition)
-        readings = [
-            probes[index] if index in probes else _read_line(reader, page, box)
-            for index, box in enumerate(found.boxes)
-        ]
-        return found, readings
+        rest = [index for index in range(len(found.boxes)) if index not in probes]
+        readings = _read_lines(reader, page, [found.boxes[index] for index in rest])
+        probes.update(zip(rest, readings, strict=True))
+        return found, [probes[index] for index in range(len(found.boxes))]
 
     def _quarter_turns(
         self, page: ppocr.Gray, boxes: list[ppocr.Corners], readings: list[ppocr.Reading]
@@ -78,25 +79,35 @@ class PaddleEngine:
             return 0
         reader = ppocr.Reader(self._recognition)
         pictures = [ppocr.cut(page, box) for box in boxes]
-        turned = _mean_score([reader.read(np.asarray(np.rot90(picture, 2))) for picture in pictures])
+        turned = _mean_score(reader.read([np.asarray(np.rot90(picture, 2)) for picture in pictures]))
         if not on_its_side:
             return 2 if turned > score else 0
-        lying = _mean_score([reader.read(picture) for picture in pictures])
+        lying = _mean_score(reader.read(pictures))
         if max(lying, turned) <= score + _CLOSE:
             return 0
         return 1 if lying >= turned else 3
 
 
-def _read_line(reader: ppocr.Reader, page: ppocr.Gray, box: ppocr.Corners) -> ppocr.Reading:
-    picture = ppocr.cut(page, box)
+def _read_lines(
+    reader: ppocr.Reader, page: ppocr.Gray, boxes: Sequence[ppocr.Corners]
+) -> list[ppocr.Reading]:
+    """The lines in `boxes`; upright columns as such, and where they are unsure as lines lying on their side too."""
+    pictures = [ppocr.cut(page, box) for box in boxes]
+    readings = reader.read([_upright(*line) for line in zip(pictures, boxes, strict=True)])
+    unsure = [
+        index for index, box in enumerate(boxes) if ppocr.is_tall(box) and readings[index].score < _SURE_SCORE
+    ]
+    for index, lying in zip(unsure, reader.read([pictures[index] for index in unsure]), strict=True):
+        readings[index] = max(readings[index], lying, key=lambda reading: reading.score)
+    return readings
+
+
+def _upright(picture: ppocr.Gray, box: ppocr.Corners) -> ppocr.Gray:
     if not ppocr.is_tall(box):
-        return reader.read(picture)
+        return picture
     width, height = ppocr.size_of(box)
     column = np.ascontiguousarray(np.rot90(picture, -1))
-    upright = reader.read(as_line(column) if height >= _COLUMN * width else column)
-    if upright.score >= _SURE_SCORE:
-        return upright
-    return max(upright, reader.read(picture), key=lambda reading: reading.score)
+    return as_line(column) if height >= _COLUMN * width else column
 
 
 def _mean_score(readings: list[ppocr.Reading]) -> float:

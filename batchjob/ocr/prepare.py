@@ -2,7 +2,9 @@
 
 from itertools import pairwise
 
-from PIL import Image, ImageFilter, ImageMath, ImageOps
+import cv2
+import numpy as np
+from PIL import Image, ImageFilter, ImageOps
 
 _BITONAL_SHARE = 0.01
 """Share of pixels that are neither black nor white up to which a page counts as bitonal."""
@@ -14,8 +16,6 @@ _EVEN = 12
 """Gray levels that the background may vary before it is worth evening out."""
 _DARKEST = 32
 """A darker background is no paper."""
-_STRIP = 256
-"""Rows that are evened out at a time: the work needs 13 bytes a pixel."""
 
 
 def prepare(gray: Image.Image) -> Image.Image:
@@ -42,30 +42,12 @@ def even_light(gray: Image.Image) -> Image.Image:
 
     Thresholds that engines choose for a whole page fail on uneven light, without their confidence showing it.
     """
-    small = gray.reduce(_SHRINK)
-    background = small.filter(ImageFilter.MaxFilter(5)).filter(ImageFilter.MedianFilter(5))
-    if background.point(lambda value: 255 * (value < 255 - _EVEN)).getbbox() is None:
+    small = cv2.dilate(np.asarray(gray.reduce(_SHRINK)), np.ones((5, 5), np.uint8))
+    background = cv2.medianBlur(small, 5)
+    if background.min() >= 255 - _EVEN:
         return gray
-    background = background.point(lambda value: max(value, _DARKEST))
-    evened = Image.new("L", gray.size)
-    for top in range(0, gray.height, _STRIP):
-        evened.paste(_even_strip(gray, background, top, min(top + _STRIP, gray.height)), (0, top))
-    return evened
-
-
-def _even_strip(gray: Image.Image, background: Image.Image, top: int, bottom: int) -> Image.Image:
-    scale = background.height / gray.height
-    behind = background.resize(
-        (gray.width, bottom - top),
-        Image.Resampling.BILINEAR,
-        box=(0, top * scale, background.width, min(bottom * scale, background.height)),
-    )
-    strip: Image.Image = ImageMath.lambda_eval(
-        lambda args: args["convert"](args["min"](args["page"] * 255 / args["background"], 255), "L"),
-        page=gray.crop((0, top, gray.width, bottom)),
-        background=behind,
-    )
-    return strip
+    behind = cv2.resize(np.maximum(background, _DARKEST), gray.size, interpolation=cv2.INTER_LINEAR)
+    return Image.fromarray(cv2.divide(np.asarray(gray), behind, dst=behind, scale=255))
 
 
 _SKEW_SHRINK = 4

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import pytesseract
 from PIL import Image
 from pytesseract.pytesseract import run_tesseract
@@ -33,6 +34,7 @@ class TesseractEngine:
         self._languages = languages
         self._vertical = vertical
         self._page_modes = page_modes
+        cv2.setNumThreads(1)
 
     def recognise(self, image: Path, dpi: int, doc_type: str | None = None) -> OcrPage:
         """Reads the page upright; where that gives little confidence, turned and vertically as well."""

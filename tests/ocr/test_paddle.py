@@ -116,19 +116,19 @@ def test_an_alphabet_cut_down_reads_what_is_left_of_it(runtime: str) -> None:
     line = np.asarray(printed("80015"))
     answer = digits(np.zeros((1, 3, 48, 96), np.float32))
     assert answer.shape[-1] == len(digits.characters) + 1
-    assert Reader(digits).read(line).text == "80015"
+    assert Reader(digits).read([line])[0].text == "80015"
     letters = open_classifier(models.model(models.RECOGNITION), str.isalpha, runtime)
-    assert not any(character.isdecimal() for character in Reader(letters).read(line).text)
+    assert not any(character.isdecimal() for character in Reader(letters).read([line])[0].text)
 
 
 def test_dense_print_after_wide_print_is_read_as_if_it_came_alone() -> None:
     network = open_classifier(models.model(models.RECOGNITION), is_in_japanese_print)
     dense = np.asarray(printed("minimum illustration of little widths, fifty-nine lines"))
-    alone = Reader(network).read(dense).text
+    alone = Reader(network).read([dense])[0].text
     page = Reader(network)
     for _ in range(6):
-        page.read(np.asarray(printed("W W W W")))
-    assert page.read(dense).text == alone
+        page.read([np.asarray(printed("W W W W"))])
+    assert page.read([dense])[0].text == alone
 
 
 def test_of_too_many_lines_the_largest_are_read_and_the_rest_is_told() -> None:
