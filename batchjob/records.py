@@ -172,6 +172,7 @@ class Outcome:
 
     `observed_at` is the version of the write (ms); `part` names the bulk part that holds the document. `seconds` is
     wall time with all waiting, `reading_seconds` what its pages took to read, now or when they came into the cache.
+    `gave_up_at` is when a failure without an observation happened (ms, at the earliest).
     """
 
     doc_id: str
@@ -196,6 +197,7 @@ class Outcome:
     seconds: float = 0.0
     reading_seconds: float = 0.0
     part: str | None = None
+    gave_up_at: int | None = None
 
 
 OUTCOME_SCHEMA = pa.schema(
@@ -222,6 +224,7 @@ OUTCOME_SCHEMA = pa.schema(
         ("seconds", pa.float64()),
         ("reading_seconds", pa.float64()),
         ("part", pa.string()),
+        ("gave_up_at", pa.int64()),
     ]
 )
 
@@ -349,7 +352,7 @@ class Submission(Record):
 
 
 class GivenUp(Record):
-    """`quarantine/rows/<doc_id>.json`: a row given up after its last attempt, why, in which run and when (ms)."""
+    """`quarantine/rows/<doc_id>.json`: a row given up after its last attempt: why, in which run, when (ms)."""
 
     format: Literal[1] = 1
     run_id: str
