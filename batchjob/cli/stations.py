@@ -53,7 +53,7 @@ class Bodies:
             shard=landed.item.shard,
             part=landed.item.part,
             requests=landed.requests,
-            rejected=landed.rejected,
+            rejected=len(landed.rejections),
             kept=landed.kept,
         )
 
@@ -152,7 +152,13 @@ def reduce(
     index = services.open_index(settings)
     index.version()
     with progress_bar() as bar:
-        job = ReduceJob(info, services.new_writer(), allow_deletes)
+        job = ReduceJob(
+            info,
+            services.new_writer(),
+            allow_deletes,
+            settings.scratch,
+            settings.opensearch_retry_seconds,
+        )
         summary = reduce_run(job, store, index, services.CLOCK, Bodies(bar))
     _show_reduce(summary, as_json)
     check_failure_limit(summary, settings)
