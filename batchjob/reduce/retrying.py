@@ -12,7 +12,8 @@ from batchjob.errors import MachineError, TransientError
 
 RETRY_SECONDS = 300.0
 """How long one request is sent again without progress before the attempt is given up (exit 75)."""
-LONGEST_PAUSE_SECONDS = 20.0
+LONGEST_PAUSE = 1 / 15
+"""Of that time: 20 s of 300 s."""
 Result = TypeVar("Result")
 
 
@@ -22,7 +23,6 @@ class Patience:
 
     seconds: float = RETRY_SECONDS
     stopped: threading.Event = field(default_factory=threading.Event)
-    longest_pause: float = LONGEST_PAUSE_SECONDS
 
     def attempts(self, last_progress: Callable[[], float] | None = None) -> Retrying:
         """Attempts that raise TransientError are made again. `last_progress` tells when (time.monotonic)."""
@@ -50,7 +50,7 @@ class Patience:
         self.stopped.wait(seconds)
 
     def _pause(self, state: RetryCallState) -> float:
-        jitter = wait_random_exponential(multiplier=0.5, max=self.longest_pause)(state)
+        jitter = wait_random_exponential(multiplier=0.5, max=self.seconds * LONGEST_PAUSE)(state)
         error = state.outcome.exception() if state.outcome else None
         asked = getattr(error, "retry_after", None) or 0.0
         return max(float(jitter), min(float(asked), self.seconds))

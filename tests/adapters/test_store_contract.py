@@ -1,9 +1,11 @@
 """What every store promises; the same tests over a folder, SeaweedFS and moto."""
 
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import pytest
 

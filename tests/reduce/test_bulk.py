@@ -40,7 +40,7 @@ def items(*statuses: int, kind: str = "mapper_parsing_exception") -> bytes:
 def delivered(*answers: bytes, count: int = 2) -> tuple[Delivery, int]:
     with answering(*answers) as server:
         index = OpenSearchIndex(server.endpoint, timeout=5)
-        delivery = deliver(Sender(index, "alias", patience=Patience(60, longest_pause=0.01)), body(count))
+        delivery = deliver(Sender(index, "alias", patience=Patience(1.5)), body(count))
         return delivery, len(server.heads)
 
 
