@@ -1,5 +1,6 @@
 """Reading back what a run should have left in the index, before the run is called done."""
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -68,7 +69,15 @@ def _differs(sent: Operation, found: StoredDocument | None) -> bool:
     """What is missing, or of another version, was looked for before: it may have been refused, or be a later one."""
     if found is None or found.version != sent.version:
         return False
-    return _comparable(orjson.loads(sent.document)) != _comparable(found.source)
+    return _comparable(_parsed(sent.document)) != _comparable(found.source)
+
+
+def _parsed(document: bytes) -> Any:
+    """As the server takes it: with lone surrogates, which orjson refuses."""
+    try:
+        return orjson.loads(document)
+    except ValueError:
+        return json.loads(document.decode("utf-8", "surrogatepass"))
 
 
 def _comparable(document: Any) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from batchjob.errors import TransientError
 from batchjob.records import FinalState, RunInfo, outcomes_from_parquet
 from batchjob.reduce.run import ReduceJob, reduce_run
 from tests.support.faultproxy import fault_proxy
-from tests.support.madeup_runs import Row, make_run, rejected_ids, text_of
+from tests.support.madeup_runs import Row, make_run, rejected_ids, text_of, unknown_field, wrong_size
 from tests.support.node import Node
 from tests.support.pipeline import FINGERPRINT, Silent
 from tests.support.projection import index_projection, outcome_projection
@@ -34,14 +34,6 @@ SEEDS = range(100, 100 + int(os.environ.get("FAULT_RUNS", "20")))
 SHARE = 0.25
 ATTEMPTS = 40
 PART_BYTES = 24 * 1024
-
-
-def wrong_size(document: dict[str, Any]) -> dict[str, Any]:
-    return document | {"size": "no number"}
-
-
-def unknown_field(document: dict[str, Any]) -> dict[str, Any]:
-    return document | {"no_such_field": 1}
 
 
 def first_rows(rng: random.Random) -> list[list[Row]]:

@@ -58,11 +58,22 @@ class Row:
     state: FinalState = FinalState.INDEXED
     observed_at: int = 1_000
     text: str = ""
+    attempt: int = 1
     spoil: Callable[[dict[str, Any]], dict[str, Any] | bytes] | None = None
 
     @property
     def doc_id(self) -> str:
         return layout.doc_id(BUCKET, self.key)
+
+
+def wrong_size(document: dict[str, Any]) -> dict[str, Any]:
+    """Contradicts the mapping."""
+    return document | {"size": "no number"}
+
+
+def unknown_field(document: dict[str, Any]) -> dict[str, Any]:
+    """Has no place in the mapping."""
+    return document | {"no_such_field": 1}
 
 
 def text_of(rng: random.Random, words: int) -> str:
@@ -105,7 +116,7 @@ def lines(row: Row) -> bytes:
 
 def outcome(row: Row, part: str | None) -> Outcome:
     made = Outcome(
-        *(row.doc_id, BUCKET, row.key, row.state, 1),
+        *(row.doc_id, BUCKET, row.key, row.state, row.attempt),
         etag=etag(row),
         sha256=None if row.state is FinalState.DELETED else sha256(row),
         part=part,
