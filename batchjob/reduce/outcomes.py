@@ -16,7 +16,7 @@ from batchjob.records import OUTCOME_SCHEMA
 
 ROWS_A_GROUP = 16_384
 """About so many rows are in a range, and so in a row group of the merged file."""
-HELD_ROWS = 65_536
+HELD_ROWS = 32_768
 """Rows in memory before they go to their files; fewer would be many tiny pieces."""
 MOST_RANGES = 512
 """Open files."""

@@ -14,7 +14,7 @@ from batchjob.records import Output, Receipt, RunInfo
 from batchjob.runs import read_receipt
 
 READERS = 8
-"""Objects that are read at once; each takes some ten milliseconds of waiting."""
+"""Small objects that are read at once; each takes some ten milliseconds of waiting."""
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
@@ -70,11 +70,13 @@ def read_output(store: Get, output: Output) -> bytes:
     return data
 
 
-def in_order(action: Callable[[Given], Made], values: Iterable[Given]) -> Iterator[Made]:
+def in_order(
+    action: Callable[[Given], Made], values: Iterable[Given], at_once: int = READERS
+) -> Iterator[Made]:
     """What `action` makes of each value, a few of them at once and no more than that in memory."""
-    with ThreadPoolExecutor(READERS, thread_name_prefix="read") as pool:
+    with ThreadPoolExecutor(at_once, thread_name_prefix="read") as pool:
         remaining = iter(values)
-        waiting = deque(pool.submit(action, value) for value in islice(remaining, READERS))
+        waiting = deque(pool.submit(action, value) for value in islice(remaining, at_once))
         while waiting:
             yield waiting.popleft().result()
             waiting.extend(pool.submit(action, value) for value in islice(remaining, 1))
