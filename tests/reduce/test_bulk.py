@@ -129,3 +129,19 @@ def test_operations_survive_a_body() -> None:
         Operation(b"{}", b"{}"),
     ]
     assert split_operations(join_operations(operations)) == operations
+
+
+def test_a_half_that_landed_is_not_sent_again() -> None:
+    with answering(answer("413 Too Large"), ALL_WELL, answer("503 Busy"), ALL_WELL) as server:
+        index = OpenSearchIndex(server.endpoint, timeout=5)
+        delivery = deliver(Sender(index, "alias", patience=Patience(1.5)), body(40))
+        lengths = [
+            int(line.split(b":")[1])
+            for head in server.heads
+            for line in head.lower().split(b"\r\n")
+            if line.startswith(b"content-length")
+        ]
+    assert (delivery.requests, delivery.pending) == (4, [])
+    whole, first, second, again = lengths
+    assert whole > first
+    assert second == again
