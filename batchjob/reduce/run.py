@@ -1,13 +1,15 @@
 """The reducer's main flow: receipts → bulk load → read back → summary."""
 
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from batchjob import layout
 from batchjob.errors import TransientError, UsageError
-from batchjob.ports import BulkLoad, Clock, ManageIndex, ReadDocuments, Store
+from batchjob.ports import BulkLoad, Clock, Delete, ManageIndex, ReadDocuments, Store
 from batchjob.records import RunInfo, Summary
 from batchjob.reduce.checkpoint import CheckpointFile
 from batchjob.reduce.finish import Ending, finish_run
@@ -15,7 +17,7 @@ from batchjob.reduce.gather import Gathered, gather
 from batchjob.reduce.load import Observer, Target, load_items
 from batchjob.reduce.mapping import ensure_index
 from batchjob.reduce.outcomes import MergedFile
-from batchjob.reduce.receipts import items, read_receipts
+from batchjob.reduce.receipts import Item, items, read_receipts
 from batchjob.reduce.retrying import RETRY_SECONDS, Patience
 from batchjob.reduce.verify import altered_documents, missing_documents
 from batchjob.runs import read_summary
@@ -77,6 +79,7 @@ def reduce_run(job: ReduceJob, store: Store, index: ReduceIndex, clock: Clock, o
                 seconds = time.monotonic() - started
                 ending = Ending(run, receipts, gathered, merged, checkpoint.state, seconds)
                 return finish_run(store, ending, clock)
+        _forget(store, run, [body for body in bodies if body.number in marked])
         checkpoint.reset()
         name = behind
     raise TransientError(
@@ -84,6 +87,13 @@ def reduce_run(job: ReduceJob, store: Store, index: ReduceIndex, clock: Clock, o
         f"({', '.join(wrong[:3])}): look at the cluster's health, then reduce again",
         cause="verification",
     )
+
+
+def _forget(store: Delete, run: RunInfo, marked: Sequence[Item]) -> None:
+    """What was refused or kept is found out again; after a crash before the reset, reading back finds it missing."""
+    for item in marked:
+        store.delete(layout.rejected(run.run_id, item.shard, item.part))
+        store.delete(layout.kept(run.run_id, item.shard, item.part))
 
 
 def _read_back(
