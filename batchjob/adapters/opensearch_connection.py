@@ -1,5 +1,6 @@
 """How OpenSearch is reached, under adapters/opensearch: address, credentials, TLS, and what its errors mean."""
 
+import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -53,6 +54,7 @@ class _Connection(Urllib3HttpConnection):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        logging.getLogger("opensearch").setLevel(logging.ERROR)
         self.told = threading.local()
 
     def get_response_headers(self, response: Any) -> Any:

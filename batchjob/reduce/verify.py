@@ -1,7 +1,7 @@
 """Reading back what a run should have left in the index, before the run is called done."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -11,10 +11,11 @@ import pyarrow.compute as pc
 from batchjob.ports import Get, ReadDocuments, StoredDocument
 from batchjob.records import UNSEEN_VERSION, FinalState
 from batchjob.reduce.bulk import Operation, split_operations
-from batchjob.reduce.receipts import Item, read_output
+from batchjob.reduce.receipts import Item, in_order, read_output
 from batchjob.reduce.retrying import Patience
 
 IDS_A_REQUEST = 2000
+REQUESTS_AT_ONCE = 4
 WRITTEN = (FinalState.INDEXED, FinalState.DELETED, FinalState.FAILED)
 BODIES_SAMPLED = 16
 """One body of so many is compared with what the index holds."""
@@ -27,15 +28,15 @@ def missing_documents(index: ReadDocuments, name: str, outcomes: pa.Table, patie
     """Keys whose observation is not in the index, nor a later one. `outcomes` are rows of OUTCOME_SCHEMA."""
     written = outcomes.filter(pc.is_in(outcomes["state"], pa.array([state.value for state in WRITTEN])))
     versions = pc.fill_null(written["observed_at"], UNSEEN_VERSION)
-    missing = []
-    for start in range(0, len(written), IDS_A_REQUEST):
-        ids = written["doc_id"].slice(start, IDS_A_REQUEST).to_pylist()
-        wanted = versions.slice(start, IDS_A_REQUEST).to_pylist()
-        found = patience.call(lambda asked=ids: index.versions(name, asked))  # type: ignore[misc]
-        places = zip(ids, wanted, strict=True)
-        late = [start + place for place, (one, version) in enumerate(places) if found.get(one, 0) < version]
-        missing += written["key"].take(pa.array(late, pa.int64())).to_pylist()
-    return missing
+    ids, wanted, keys = (column.to_pylist() for column in (written["doc_id"], versions, written["key"]))
+
+    def found(start: int) -> Mapping[str, int]:
+        return patience.call(lambda: index.versions(name, ids[start : start + IDS_A_REQUEST]))
+
+    stored: dict[str, int] = {}
+    for some in in_order(found, range(0, len(ids), IDS_A_REQUEST), REQUESTS_AT_ONCE):
+        stored |= some
+    return [key for one, version, key in zip(ids, wanted, keys, strict=True) if stored.get(one, 0) < version]
 
 
 def altered_documents(
