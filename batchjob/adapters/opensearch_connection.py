@@ -15,13 +15,21 @@ from opensearchpy import JSONSerializer, OpenSearch, Urllib3HttpConnection
 from opensearchpy.exceptions import ConnectionError as Unreachable
 from opensearchpy.exceptions import OpenSearchException, TransportError
 
-from batchjob.errors import BatchjobError, BodyTooLargeError, PermanentError, TransientError, UsageError
+from batchjob.errors import (
+    BatchjobError,
+    BodyTooLargeError,
+    MachineError,
+    PermanentError,
+    TransientError,
+    UsageError,
+)
 
 CONNECTIONS = 8
 TIMEOUT_SECONDS = 60.0
 AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn")
 SERVICE = "es"
 """Amazon OpenSearch Service's name in signatures."""
+BLOCK = "cluster_block_exception"
 Auth = Literal["none", "basic", "sigv4"]
 
 
@@ -142,6 +150,12 @@ class Connection:
             return self._unreachable(error)
         status = error.status_code if isinstance(error, TransportError) else "?"
         reason = str(error.error) if isinstance(error, TransportError) else str(error)
+        if status in (403, 429) and reason == BLOCK:
+            return MachineError(
+                f"a block keeps OpenSearch at {self.url} from writing ({status}): where the disk is full, free some "
+                "room or add nodes; else lift the block",
+                cause="index_blocked",
+            )
         if status in (408, 429, "N/A", "?") or (isinstance(status, int) and status >= 500):
             return TransientError(
                 f"OpenSearch at {self.url} answered {status}: {reason}",
