@@ -25,8 +25,13 @@ NOT_STORED_AS_SENT = ("embedding",)
 
 
 def missing_documents(index: ReadDocuments, name: str, outcomes: pa.Table, patience: Patience) -> list[str]:
-    """Keys whose observation is not in the index, nor a later one. `outcomes` are rows of OUTCOME_SCHEMA."""
-    written = outcomes.filter(pc.is_in(outcomes["state"], pa.array([state.value for state in WRITTEN])))
+    """Keys whose observation is not in the index, nor a later one. `outcomes` are rows of OUTCOME_SCHEMA.
+
+    A row that was given up since it killed its shard has no document.
+    """
+    ended = pc.is_in(outcomes["state"], pa.array([state.value for state in WRITTEN]))
+    has_document = pc.or_(pc.is_valid(outcomes["part"]), pc.is_valid(outcomes["observed_at"]))
+    written = outcomes.filter(pc.and_(ended, has_document))
     versions = pc.fill_null(written["observed_at"], UNSEEN_VERSION)
     ids, wanted, keys = (column.to_pylist() for column in (written["doc_id"], versions, written["key"]))
 
