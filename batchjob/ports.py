@@ -129,7 +129,7 @@ class Bucket(Source, Level, Protocol):
     """A source that tells its folders."""
 
 
-class Store(Get, Put, CreateOnce, ReplaceIfMatch, List, Delete, Protocol):
+class Store(Get, Put, PutFile, CreateOnce, ReplaceIfMatch, List, Delete, Protocol):
     """The work folder or bucket."""
 
 
@@ -321,8 +321,8 @@ class BulkLoad(Protocol):
     def bulk(self, alias: str, body: bytes) -> Sequence[BulkItem] | None:
         """Sends a raw NDJSON body, gzip-compressed, to an alias that must exist.
 
-        None means that every item succeeded. Raises TransientError (unreachable, 429, 5xx),
-        BodyTooLargeError, PermanentError (not permitted, wrong request).
+        None means that every item succeeded. Raises TransientError (unreachable, 429, 5xx; with what a Retry-After
+        header asks for), BodyTooLargeError, PermanentError (not permitted, wrong request).
         """
         ...
 
@@ -335,6 +335,10 @@ class ReadDocuments(Protocol):
 
         Raises TransientError, also where the answer does not speak of each of them.
         """
+        ...
+
+    def versions(self, index: str, ids: Sequence[str]) -> Mapping[str, int]:
+        """The external versions of those of `ids` that are stored, tombstones too; otherwise as `documents`."""
         ...
 
 

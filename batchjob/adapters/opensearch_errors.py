@@ -68,8 +68,8 @@ def _blocked(where: str, reason: str) -> BatchjobError:
         return MachineError(
             f"a disk of OpenSearch at {where} is full, so that it takes no writes ({reason}): free or add disk space; "
             "the block is then lifted by OpenSearch itself",
-            cause="index_refuses",
+            cause="index_blocked",
         )
     return MachineError(
-        f"OpenSearch at {where} takes no writes ({reason}): lift that block", cause="index_refuses"
+        f"OpenSearch at {where} takes no writes ({reason}): lift that block", cause="index_blocked"
     )

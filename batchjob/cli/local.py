@@ -12,7 +12,7 @@ import orjson
 from rich.progress import Progress as RichProgress
 
 from batchjob.adapters import embedded
-from batchjob.adapters.opensearch import OpenSearchIndex, safe_url
+from batchjob.adapters.opensearch_connection import safe_url
 from batchjob.cli import options, services
 from batchjob.cli.dictionary import read_dictionary
 from batchjob.cli.manifests import read_folder
@@ -72,7 +72,7 @@ def local(
         raise UsageError(f"{target} has no rows: nothing to do")
     workers = capacity(None).workers
     with search_server(settings, keep) as url:
-        server = OpenSearchIndex(url)
+        server = services.open_server(settings, url)
         server.version()
         fingerprint = extraction_fingerprint(settings)
         ensure_index(server, settings.index, fingerprint, read_dictionary(settings))
