@@ -345,6 +345,15 @@ def test_impossible_sizes_and_places_do_no_harm(value: int, tmp_path: Path) -> N
             assert found.methods == ["ocr"] if body[2] == 5 else ["failed"]
 
 
+def test_small_pictures_very_far_apart_do_no_harm(tmp_path: Path) -> None:
+    emf = Emf()
+    for away in (0.0, 9e8):
+        emf.record(36, struct.pack("<6fI", 1e-3, 0, 0, 1e-6, away, 0, 4))
+        emf.stretch(dib(scan((150, 100))), (0, 0, 1, 1))
+    (page,) = read(one_page(dw.content(dw.body(4, emf.bytes())), dw.note("至急")), tmp_path).pages
+    assert page["text"] == "至急"
+
+
 @pytest.mark.parametrize("rows", [0, 5, 1 << 31, (1 << 32) - 1])
 def test_impossible_rows_of_a_bitmap_are_told(rows: int, tmp_path: Path) -> None:
     header, bits = dib(scan((26, 34)))
