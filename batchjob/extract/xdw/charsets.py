@@ -6,7 +6,7 @@ _CODECS = {
     129: "cp949",
     130: "johab",
     134: "gbk",
-    136: "big5",
+    136: "cp950",
     161: "cp1253",
     162: "cp1254",
     163: "cp1258",
@@ -18,6 +18,16 @@ _CODECS = {
     238: "cp1250",
 }
 """Windows' character sets (MS-WMF 2.1.1.5)."""
+_CODE_PAGES = {
+    932: "cp932",
+    936: "gbk",
+    949: "cp949",
+    950: "cp950",
+    1361: "johab",
+    65001: "utf-8",
+    874: "cp874",
+} | {page: f"cp{page}" for page in range(1250, 1259)}
+USUAL_CODE_PAGE = 932
 SYMBOL = 2
 _SYMBOL_AREA = 0xF000
 """Where Unicode text has the codes of a symbol font."""
@@ -66,8 +76,8 @@ def signs_of(codes: bytes, face: str, *, wide: bool) -> str | None:
     return None if None in found else "".join(filter(None, found))
 
 
-def decode_stored(data: bytes, *, wide: bool) -> str:
-    """Text of an attribute, up to its NUL: UTF-16LE, else CP932."""
+def decode_stored(data: bytes, *, wide: bool, code_page: int = USUAL_CODE_PAGE) -> str:
+    """Text of an attribute, up to its NUL: UTF-16LE, else of a Windows code page, CP932 for those not known."""
     if wide:
         return decode_wide(data).split("\0")[0]
-    return data.split(b"\0")[0].decode("cp932", errors="replace")
+    return data.split(b"\0")[0].decode(_CODE_PAGES.get(code_page, "cp932"), errors="replace")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from batchjob.extract.xdw.charsets import decode_stored
+from batchjob.extract.xdw.charsets import USUAL_CODE_PAGE, decode_stored
 from batchjob.extract.xdw.tree import Kind, Node, resolve
 
 _WIDE = "(w"
@@ -35,15 +35,27 @@ _WIDE_SINCE = 10
 
 
 def stored_texts(node: Node) -> dict[str, str]:
-    """The named texts of an object; the wide form of one goes before the other. Raises XdwError."""
+    """The named texts of an object; the wide form of one, unless it is empty, goes before the other.
+
+    Raises XdwError.
+    """
+    pages = _code_pages(node)
+    found: dict[str, str] = {}
     wide: dict[str, str] = {}
-    narrow: dict[str, str] = {}
     for name, data in node.texts():
         if name.endswith(_WIDE):
             wide[name.removesuffix(_WIDE)] = decode_stored(data, wide=True)
         else:
-            narrow[name] = decode_stored(data, wide=False)
-    return narrow | wide
+            found[name] = decode_stored(data, wide=False, code_page=pages.get(name, USUAL_CODE_PAGE))
+    for name, text in wide.items():
+        found[name] = text or found.get(name, "")
+    return found
+
+
+def _code_pages(node: Node) -> dict[str, int]:
+    """The code pages that an object states of its texts, by their names. Raises XdwError."""
+    stated = (item for item in node.definitions if item.name.startswith(_CODE_PAGE))
+    return {item.name.removeprefix(_CODE_PAGE): page for item in stated for page in node.numbers(item.tag)}
 
 
 def annotation_text(node: Node) -> str:

@@ -7,7 +7,14 @@ from typing import Any
 from PIL import Image
 
 from batchjob.errors import FailureCategory
-from batchjob.extract.decide import OUTLINE_PATHS, PageMeasure, Reading, count_characters, decide
+from batchjob.extract.decide import (
+    OUTLINE_PATHS,
+    PICTURE_PAGE_SHARE,
+    PageMeasure,
+    Reading,
+    count_characters,
+    decide,
+)
 from batchjob.extract.detect import Loss
 from batchjob.extract.image import DAMAGE, ocr_work, prepare, raise_machine_failure
 from batchjob.extract.text import clean
@@ -46,7 +53,7 @@ def _read(document: Document, page: Page, number: int, out: Path, dpi: int, loss
     measure = _measure(raw, layers, size)
     reading = decide(measure)
     picture = _picture(layers, size, number, out, dpi) if reading.ocr else {}
-    kept = "image" not in picture or reading.layer or not _is_broken(measure)
+    kept = "image" not in picture or reading.layer or not _is_replaced(measure)
     if reading.ocr and "image" not in picture and measure.paths > OUTLINE_PATHS:
         message = f"the page is drawn by {measure.paths:,} lines and areas, which are not rendered"
         losses.append(Loss(FailureCategory.UNSUPPORTED, message))
@@ -57,9 +64,13 @@ def _read(document: Document, page: Page, number: int, out: Path, dpi: int, loss
     return _event(reading, clean(text), picture, losses)
 
 
-def _is_broken(measure: PageMeasure) -> bool:
-    """Whether its text would not be taken if there were nothing else."""
-    return decide(measure._replace(pictures=0.0, paths=0)).ocr
+def _is_replaced(measure: PageMeasure) -> bool:
+    """Whether its text has codes that no text has, and lies on a scan, where OCR reads what is seen.
+
+    Other scripts than the expected ones are no sign of damage here: the fonts name their character sets.
+    """
+    alone = measure._replace(pictures=0.0, paths=0, readable=measure.characters)
+    return measure.pictures > PICTURE_PAGE_SHARE and decide(alone).ocr
 
 
 def _event(reading: Reading, text: str, picture: Event, losses: list[Loss]) -> Event:

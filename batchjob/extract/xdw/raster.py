@@ -17,6 +17,8 @@ from batchjob.extract.xdw.wmf import header_length
 
 MAX_CANVAS = 40_000_000
 """Pixels of a picture that is put together."""
+_LONGEST_SIDE = 100_000
+"""Pixels; an A0 sheet at 1,200 dpi has 56,000."""
 MAX_BITONAL, MAX_SHADED = 150_000_000, 75_000_000
 """Pixels of a picture in black and white (A0 at 300 dpi), and of others (A3 at 600 dpi), for a child's memory."""
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP")
@@ -192,8 +194,9 @@ def compose(
 
 
 def _fit(scale: float, width: float, height: float) -> float:
-    """Lower where the whole would have too many pixels."""
-    return min(scale, math.sqrt(MAX_CANVAS / max(width * height, 1e-9)))
+    """Lower where the whole would have too many pixels, or too long a side."""
+    longest = _LONGEST_SIDE / max(width, height, 1e-9)
+    return min(scale, math.sqrt(MAX_CANVAS / max(width * height, 1e-9)), longest)
 
 
 def _upright(box: Box) -> Box:

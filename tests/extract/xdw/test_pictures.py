@@ -226,6 +226,35 @@ def test_text_and_a_picture_are_both_taken(tmp_path: Path) -> None:
         assert abs(picture.width - 400) <= 2
 
 
+@pytest.mark.parametrize(
+    ("charset", "codec", "words"),
+    [
+        (129, "cp949", "안녕하세요 한국어 문서입니다 그리고 계약서"),
+        (177, "cp1255", "שלום עולם זה מסמך ארוך"),
+        (222, "cp874", "สวัสดีครับ นี่คือเอกสาร"),
+    ],
+)
+@pytest.mark.parametrize("whole", [False, True])
+def test_text_of_other_scripts_stays_beside_a_picture(
+    charset: int, codec: str, words: str, whole: bool, tmp_path: Path
+) -> None:
+    place = (0, 0, 4961, 7016) if whole else (300, 3000, 900, 600)
+    emf = Emf().stretch(dib(scan((150, 100))), place).font(charset)
+    emf.text_8bit(words.encode(codec), 300, 300)
+    found = read(one_page(dw.content(dw.body(4, emf.bytes()))), tmp_path)
+    assert "image" in found.pages[0]
+    assert found.texts == [words]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_codes_that_no_text_has_give_way_to_the_scan_that_they_lie_on(whole: bool, tmp_path: Path) -> None:
+    words = "\ue001\ue002\ue003\ue004\ue005\ue006" * 4
+    place = (0, 0, 4961, 7016) if whole else (300, 3000, 900, 600)
+    emf = Emf().stretch(dib(scan((150, 100))), place).text(words, 300, 300)
+    found = read(one_page(dw.content(dw.body(4, emf.bytes()))), tmp_path)
+    assert found.texts == ["" if whole else words]
+
+
 def test_notes_on_a_scan_are_kept_beside_it(tmp_path: Path) -> None:
     found = read(one_page(dw.content(dw.body(5, jpeg(scan()))), dw.note("至急")), tmp_path)
     assert (found.methods, found.texts) == (["ocr"], ["至急"])
@@ -314,6 +343,15 @@ def test_impossible_sizes_and_places_do_no_harm(value: int, tmp_path: Path) -> N
         for size in ((value, value), (21_000, 29_700)):
             found = read(dw.write(dw.document(dw.page(*contents, size=size))), tmp_path)
             assert found.methods == ["ocr"] if body[2] == 5 else ["failed"]
+
+
+def test_small_pictures_very_far_apart_do_no_harm(tmp_path: Path) -> None:
+    emf = Emf()
+    for away in (0.0, 9e8):
+        emf.record(36, struct.pack("<6fI", 1e-3, 0, 0, 1e-6, away, 0, 4))
+        emf.stretch(dib(scan((150, 100))), (0, 0, 1, 1))
+    (page,) = read(one_page(dw.content(dw.body(4, emf.bytes())), dw.note("至急")), tmp_path).pages
+    assert page["text"] == "至急"
 
 
 @pytest.mark.parametrize("rows", [0, 5, 1 << 31, (1 << 32) - 1])

@@ -11,7 +11,7 @@ from tests.support import docuworks as dw
 from tests.support.metafiles import Emf, Wmf
 
 WORDS = "請求書の合計は金１２，０００円。"
-CHARSETS = {128: "cp932", 129: "cp949", 134: "gbk", 136: "big5", 204: "cp1251", 161: "cp1253"}
+CHARSETS = {128: "cp932", 129: "cp949", 134: "gbk", 136: "cp950", 204: "cp1251", 161: "cp1253"}
 
 
 def printed(emf: Emf) -> bytes:
@@ -42,7 +42,9 @@ def test_a_drawing_may_lie_in_an_entry(packed: bool, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("charset", "codec"), CHARSETS.items())
 def test_8_bit_text_is_read_by_the_fonts_character_set(charset: int, codec: str, tmp_path: Path) -> None:
-    words = {"cp1251": "Счёт на оплату", "cp1253": "Τιμολόγιο", "cp949": "청구서"}.get(codec, "中文一二三")
+    words = {"cp1251": "Счёт на оплату", "cp1253": "Τιμολόγιο", "cp949": "청구서", "cp950": "恒裏粧碁"}.get(
+        codec, "中文一二三"
+    )
     emf = Emf().font(charset).text_8bit(words.encode(codec), 0, 0)
     assert read(one_page(dw.content(printed(emf))), tmp_path).texts == [words]
 
@@ -250,6 +252,20 @@ def test_a_notes_text_is_not_repeated_from_its_drawing(wide: bool, tmp_path: Pat
     drawing = printed(Emf().text("確認済み", 0, 0))
     found = read(one_page(dw.note("確認済み", wide=wide, drawing=drawing)), tmp_path)
     assert found.texts == ["確認済み"]
+
+
+@pytest.mark.parametrize(
+    ("page", "words"), [(936, "简体中文文件"), (949, "청구서"), (1251, "Счёт"), (1, "覚書")]
+)
+def test_8_bit_texts_are_read_by_their_code_page(page: int, words: str, tmp_path: Path) -> None:
+    stored = words.encode("cp932" if page == 1 else f"cp{page}") + b"\0"
+    named = [dw.Named("%Text", stored), dw.Named("%CCP_%Text", dw.numbers(page), dw.NUMBER)]
+    assert read(one_page(dw.Object(0x8011, {}, named)), tmp_path).texts == [words]
+
+
+def test_an_empty_wide_text_does_not_hide_the_other(tmp_path: Path) -> None:
+    note = dw.Object(0x8011, {}, [dw.text("%Text", "至急"), dw.wide_text("%Text", "")])
+    assert read(one_page(note), tmp_path).texts == ["至急"]
 
 
 def test_a_note_without_text_of_its_own_is_read_from_its_drawing(tmp_path: Path) -> None:
