@@ -13,7 +13,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 LOCK := $(COMPILE) setup.cfg --extra local --extra build
 
 .DEFAULT_GOAL := help
-.PHONY: help sample test test-slow check bench lock opensearch opensearch-stop clean setup-sample setup-test setup-bench setup-node
+.PHONY: help sample test test-slow faults-reduce check bench lock opensearch opensearch-stop clean setup-sample setup-test setup-bench setup-node
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
@@ -25,6 +25,9 @@ sample: setup-sample $(if $(filter real,$(OPENSEARCH)),opensearch) ## install, i
 
 test: setup-test check ## install, check, then all quick tests with a coverage report
 	$(BIN)/pytest -n 2 -m "not slow" --cov --cov-report=term
+
+faults-reduce: setup-test ## the reducer behind a proxy that injects faults, 200 runs (half an hour)
+	FAULT_RUNS=200 $(BIN)/pytest -m slow --timeout 1800 tests/faults/test_reduce_faults.py
 
 test-slow: setup-test ## the tests that take minutes, then the quick ones on new random input
 	$(BIN)/pytest -m slow --timeout 1800

@@ -71,13 +71,17 @@ class TooManyFailedError(PermanentError):
 
 
 class TransientError(BatchjobError):
-    """A machine's or a network's failure: the same attempt may succeed later. `cause` groups outages."""
+    """A machine's or a network's failure: the same attempt may succeed later. `cause` groups outages.
+
+    `retry_after`: in so many seconds, where the server said when.
+    """
 
     exit_code = ExitCode.TRY_AGAIN
 
-    def __init__(self, message: str, *, cause: str = "transient") -> None:
+    def __init__(self, message: str, *, cause: str = "transient", retry_after: float | None = None) -> None:
         super().__init__(message)
         self.cause = cause
+        self.retry_after = retry_after
 
 
 class MachineError(TransientError):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Literal, Protocol, Self
 
@@ -69,6 +70,12 @@ class Put(Protocol):
         ...
 
 
+class PutFile(Protocol):
+    def put_file(self, key: str, path: Path) -> None:
+        """Writes or overwrites an object with what a file holds, in bounded memory. Raises TransientError."""
+        ...
+
+
 class CreateOnce(Protocol):
     def create_once(self, key: str, data: bytes) -> str:
         """Creates an object that must not exist, and returns its ETag.
@@ -118,7 +125,7 @@ class Bucket(Source, Level, Protocol):
     """A source that tells its folders."""
 
 
-class Store(Get, Put, CreateOnce, ReplaceIfMatch, List, Delete, Protocol):
+class Store(Get, Put, PutFile, CreateOnce, ReplaceIfMatch, List, Delete, Protocol):
     """The work folder or bucket."""
 
 
@@ -300,8 +307,8 @@ class BulkLoad(Protocol):
     def bulk(self, alias: str, body: bytes) -> Sequence[BulkItem] | None:
         """Sends a raw NDJSON body, gzip-compressed, to an alias that must exist.
 
-        None means that every item succeeded. Raises TransientError (unreachable, 429, 5xx),
-        BodyTooLargeError, PermanentError (not permitted, wrong request).
+        None means that every item succeeded. Raises TransientError (unreachable, 429, 5xx; with what a Retry-After
+        header asks for), BodyTooLargeError, PermanentError (not permitted, wrong request).
         """
         ...
 
@@ -314,6 +321,10 @@ class ReadDocuments(Protocol):
 
         Raises TransientError, also where the answer does not speak of each of them.
         """
+        ...
+
+    def versions(self, index: str, ids: Sequence[str]) -> Mapping[str, int]:
+        """The external versions of those of `ids` that are stored, tombstones too; otherwise as `documents`."""
         ...
 
 

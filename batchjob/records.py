@@ -265,8 +265,12 @@ def outcomes_to_parquet(rows: Iterable[Outcome]) -> bytes:
 
 
 def outcomes_from_parquet(data: bytes) -> list[Outcome]:
-    records = pq.read_table(io.BytesIO(data)).to_pylist()
-    return [Outcome(**{**record, "state": FinalState(record["state"])}) for record in records]
+    return outcomes_of(pq.read_table(io.BytesIO(data)))
+
+
+def outcomes_of(rows: pa.Table) -> list[Outcome]:
+    """The rows of a table of OUTCOME_SCHEMA."""
+    return [Outcome(**{**record, "state": FinalState(record["state"])}) for record in rows.to_pylist()]
 
 
 class Record(BaseModel):

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from batchjob.errors import UsageError
@@ -88,6 +88,20 @@ class Settings(BaseSettings):
     """Folder for temporary files; without it the system's temporary folder."""
     opensearch_url: str | None = None
     """OpenSearch server, `https://host:9200`; without it `local` starts an embedded one."""
+    opensearch_auth: Literal["none", "basic", "sigv4"] | None = None
+    """How requests to OpenSearch are signed; without it `basic` where there is a user, `sigv4` for a host of AWS."""
+    opensearch_user: str | None = None
+    """User for basic authentication."""
+    opensearch_password: SecretStr | None = None
+    """The user's password; give it as a secret of the job, not in a definition."""
+    opensearch_region: str | None = None
+    """AWS region of the OpenSearch domain; without it that of the AWS profile."""
+    opensearch_ca_file: Path | None = None
+    """PEM file of the authority that signed OpenSearch's certificate; without it the usual authorities."""
+    opensearch_timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """Wall time without a byte from OpenSearch after which a request counts as failed."""
+    opensearch_retry_seconds: Annotated[float, Field(gt=0)] = 300.0
+    """Wall time for which a request to OpenSearch is sent again without progress; then the reducer exits with 75."""
     index: str = "documents"
     """The alias that searches ask and runs load."""
     s3_endpoint: str | None = None

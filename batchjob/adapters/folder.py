@@ -2,12 +2,15 @@
 
 import errno
 import fcntl
+import io
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from batchjob.adapters.clock import SystemClock
 from batchjob.adapters.folder_files import file_meta, in_order, opened_file
@@ -67,6 +70,11 @@ class FolderStore:
         path = self._path(key)
         with self._errors(), self._staged(data) as staged, self._locked():
             return self._replace(staged, path)
+
+    def put_file(self, key: str, path: Path) -> None:
+        target = self._path(key)
+        with self._errors(), path.open("rb") as source, self._staged(source) as staged, self._locked():
+            self._replace(staged, target)
 
     def create_once(self, key: str, data: bytes) -> str:
         path = self._path(key)
@@ -132,11 +140,11 @@ class FolderStore:
         return etag
 
     @contextmanager
-    def _staged(self, data: bytes) -> Iterator[Path]:
+    def _staged(self, data: bytes | BinaryIO) -> Iterator[Path]:
         path = self._staging / secrets.token_hex(16)
         try:
             with path.open("xb") as file:
-                file.write(data)
+                shutil.copyfileobj(io.BytesIO(data) if isinstance(data, bytes) else data, file)
                 file.flush()
                 # The kernel stamps files in steps of some milliseconds; ETags need finer ones.
                 os.utime(file.fileno(), ns=(now := time.time_ns(), now))

@@ -1,90 +1,30 @@
 """OpenSearch behind the Index port, through opensearch-py; the one place that knows its answers."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
-from opensearchpy import OpenSearch, Urllib3HttpConnection
-from opensearchpy.exceptions import ConnectionError as Unreachable
+import orjson
 from opensearchpy.exceptions import OpenSearchException, TransportError
 
-from batchjob.errors import BatchjobError, BodyTooLargeError, PermanentError, TransientError, UsageError
+from batchjob.adapters.opensearch_connection import TIMEOUT_SECONDS, Connection, Login
+from batchjob.errors import TransientError, UsageError
 from batchjob.ports import BulkItem, StoredDocument
 
 BULK_ANSWER = "errors,items.*.status,items.*.error.type,items.*.error.reason"
-CONNECTIONS = 8
-TIMEOUT_SECONDS = 60
-
-
-def safe_url(url: str) -> str:
-    """The URL without user name and password, for messages."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
+VERSIONS_ANSWER = "docs._id,docs.found,docs._version,docs.error"
 
 
 class OpenSearchIndex:
-    """One cluster. Retries are the caller's (one retry layer a call), so the client makes none."""
+    """One cluster; `timeout` in seconds, for connecting and for each pause in an answer. Raises UsageError."""
 
-    def __init__(self, url: str, *, timeout: float = TIMEOUT_SECONDS) -> None:
-        try:
-            self._url = safe_url(url)
-            scheme = urlsplit(url).scheme
-        except ValueError:
-            scheme = ""
-        if scheme not in ("http", "https"):
-            raise UsageError(
-                "the OpenSearch URL must look like https://host:9200; set BATCHJOB_OPENSEARCH_URL"
-            )
-        self._client = OpenSearch(
-            [url],
-            connection_class=Urllib3HttpConnection,
-            maxsize=CONNECTIONS,
-            timeout=timeout,
-            max_retries=0,
-            verify_certs=True,
-        )
+    def __init__(self, url: str, *, timeout: float = TIMEOUT_SECONDS, login: Login | None = None) -> None:
+        self._connection = Connection(url, login or Login(), timeout)
+        self._url = self._connection.url
+        self._ask = self._connection.ask
 
     def close(self) -> None:
-        self._client.close()
-
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, Any] | None = None,
-        body: Any = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Any:
-        try:
-            return self._client.transport.perform_request(
-                method, path, params=dict(params or {}), body=body, headers=dict(headers or {})
-            )
-        except OpenSearchException as error:
-            raise self._translated(error) from error
-
-    def _translated(self, error: OpenSearchException) -> BatchjobError:
-        if isinstance(error, Unreachable):
-            return TransientError(
-                f"OpenSearch at {self._url} does not answer ({type(error.info).__name__}): start it, or correct "
-                "BATCHJOB_OPENSEARCH_URL",
-                cause="index_unreachable",
-            )
-        status = error.status_code if isinstance(error, TransportError) else "?"
-        reason = str(error.error) if isinstance(error, TransportError) else str(error)
-        if status in (429, "N/A", "?") or (isinstance(status, int) and status >= 500):
-            return TransientError(
-                f"OpenSearch at {self._url} answered {status}: {reason}", cause="index_busy"
-            )
-        if status == 413:
-            return BodyTooLargeError(f"OpenSearch at {self._url} takes no request of this size (413)")
-        if status in (401, 403):
-            return PermanentError(
-                f"OpenSearch at {self._url} refuses ({status}): check user and permissions; {reason}"
-            )
-        return PermanentError(f"OpenSearch at {self._url} answered {status}: {reason}")
+        self._connection.close()
 
     def version(self) -> str:
         """The server's version, for example `3.5.0`."""
@@ -113,11 +53,30 @@ class OpenSearchIndex:
             told = {doc["_id"]: doc["found"] for doc in answer["docs"]}
             found = [doc for doc in answer["docs"] if doc["found"]]
             stored = {doc["_id"]: StoredDocument(doc["_version"], doc.get("_source", {})) for doc in found}
-        if told.keys() != set(ids):
+        self._check_whole(told.keys(), ids)
+        return stored
+
+    def versions(self, index: str, ids: Sequence[str]) -> Mapping[str, int]:
+        if not ids:
+            return {}
+        answer = self._ask(
+            "POST",
+            f"/{index}/_mget",
+            params={"_source": "false", "filter_path": VERSIONS_ANSWER},
+            body=orjson.dumps({"ids": list(ids)}),
+        )
+        with self._understood("mget"):
+            docs = answer["docs"]
+            told = {doc["_id"] for doc in docs if doc["found"] is not None}
+            found = {doc["_id"]: int(doc["_version"]) for doc in docs if doc["found"]}
+        self._check_whole(told, ids)
+        return found
+
+    def _check_whole(self, told: Set[str], ids: Sequence[str]) -> None:
+        if told != set(ids):
             raise TransientError(
                 f"OpenSearch at {self._url} left documents out of its answer", cause="index_answer"
             )
-        return stored
 
     @contextmanager
     def _understood(self, what: str) -> Iterator[None]:
@@ -146,20 +105,20 @@ class OpenSearchIndex:
     def _alias(self, alias: str) -> Mapping[str, Any]:
         """The indexes behind an alias, with what each says of it; none where there is no such alias."""
         try:
-            answer: Mapping[str, Any] = self._client.transport.perform_request("GET", f"/_alias/{alias}")
+            answer: Mapping[str, Any] = self._connection.perform("GET", f"/_alias/{alias}")
         except OpenSearchException as error:
             if isinstance(error, TransportError) and error.status_code == 404:
                 return {}
-            raise self._translated(error) from error
+            raise self._connection.translated(error) from error
         return answer
 
     def create(self, index: str, body: Mapping[str, Any]) -> None:
         try:
-            self._client.transport.perform_request("PUT", f"/{index}", body=dict(body))
+            self._connection.perform("PUT", f"/{index}", body=dict(body))
         except OpenSearchException as error:
             if isinstance(error, TransportError) and error.error == "resource_already_exists_exception":
                 return
-            raise self._translated(error) from error
+            raise self._connection.translated(error) from error
 
     def meta(self, index: str) -> Mapping[str, Any]:
         answer = self._ask("GET", f"/{index}/_mapping")

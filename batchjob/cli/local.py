@@ -12,7 +12,7 @@ import orjson
 from rich.progress import Progress as RichProgress
 
 from batchjob.adapters import embedded
-from batchjob.adapters.opensearch import OpenSearchIndex, safe_url
+from batchjob.adapters.opensearch_connection import safe_url
 from batchjob.cli import options, services
 from batchjob.cli.manifests import read_folder
 from batchjob.cli.output import log, notice, print_json, print_problems, print_table, progress_bar
@@ -71,7 +71,7 @@ def local(
         raise UsageError(f"{target} has no rows: nothing to do")
     workers = capacity(None).workers
     with search_server(settings, keep) as url:
-        server = OpenSearchIndex(url)
+        server = services.open_server(settings, url)
         server.version()
         fingerprint = extraction_fingerprint(settings)
         ensure_index(server, settings.index, fingerprint)

@@ -88,10 +88,9 @@ def open_index(settings: Settings) -> "OpenSearchIndex":
     Its client takes 0.1 s of CPU to import, which jobs without an index need not pay.
     """
     from batchjob.adapters import embedded
-    from batchjob.adapters.opensearch import OpenSearchIndex
 
     if settings.opensearch_url:
-        return OpenSearchIndex(settings.opensearch_url)
+        return open_server(settings, settings.opensearch_url)
     folder = work_folder(settings)
     kept = embedded.find_kept(folder) if folder else None
     if kept is None:
@@ -99,7 +98,23 @@ def open_index(settings: Settings) -> "OpenSearchIndex":
             "no search server: give --opensearch URL (BATCHJOB_OPENSEARCH_URL), or keep the embedded one with "
             "`batchjob local … --keep` in the same work folder"
         )
-    return OpenSearchIndex(kept.url)
+    return open_server(settings, kept.url)
+
+
+def open_server(settings: Settings, url: str) -> "OpenSearchIndex":
+    """The OpenSearch at `url`, with the login of the settings. Raises UsageError."""
+    from batchjob.adapters.opensearch import OpenSearchIndex
+    from batchjob.adapters.opensearch_connection import Login
+
+    password = settings.opensearch_password
+    login = Login(
+        settings.opensearch_auth,
+        settings.opensearch_user,
+        password.get_secret_value() if password else None,
+        settings.opensearch_region,
+        settings.opensearch_ca_file,
+    )
+    return OpenSearchIndex(url, timeout=settings.opensearch_timeout_seconds, login=login)
 
 
 LOCAL_QUEUE = "local"

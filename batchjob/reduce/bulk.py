@@ -1,18 +1,18 @@
 """One bulk body into the index: what landed, what is sent again, what OpenSearch refuses for good."""
 
 import gzip
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from batchjob.errors import BodyTooLargeError, MachineError, TransientError, UsageError
 from batchjob.ports import BulkItem, BulkLoad
+from batchjob.reduce.gate import Gate
+from batchjob.reduce.retrying import Patience
 
-RETRY_SECONDS = 120.0
-"""How long one body is sent again before the reducer gives the whole attempt up (exit 75)."""
-LONGEST_PAUSE_SECONDS = 20.0
 VERSION_CONFLICT = 409
 """Under `external_gte`: a later observation is there already, which is as good as landed."""
 DOCUMENTS_OWN_FAULTS = frozenset(
@@ -28,6 +28,9 @@ DOCUMENTS_OWN_FAULTS = frozenset(
 IMMENSE_TERM = "immense term"
 """In the reason of an illegal_argument_exception: Lucene's limit of 32,766 bytes a term."""
 REQUEST_TOO_LARGE = 413
+BLOCK = "cluster_block_exception"
+LONE_REFUSALS = 3
+"""How often a document alone must be refused as too large: it would be lost to a network's single false answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,10 @@ class Operation:
     def doc_id(self) -> str:
         return str(orjson.loads(self.action)["index"]["_id"])
 
+    @property
+    def version(self) -> int:
+        return int(orjson.loads(self.action)["index"]["version"])
+
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
@@ -49,26 +56,58 @@ class Rejection:
     operation: Operation
     item: BulkItem
 
+    @property
+    def why(self) -> str:
+        return f"{self.item.error_type}: {_encodable(self.item.reason)}"
+
     def line(self) -> bytes:
-        return orjson.dumps(
-            {
-                "doc_id": self.operation.doc_id,
-                "type": self.item.error_type,
-                "reason": self.item.reason,
-                "document": orjson.loads(self.operation.document),
-            }
-        )
+        """A line of rejected/; a document that is no JSON is told as text."""
+        told = {
+            "doc_id": self.operation.doc_id,
+            "type": self.item.error_type,
+            "reason": _encodable(self.item.reason),
+        }
+        return orjson.dumps(told | _document(self.operation.document))
+
+
+def _document(line: bytes) -> dict[str, Any]:
+    try:
+        return {"document": orjson.loads(line)}
+    except ValueError:
+        return {"text": line.decode("utf-8", "replace")}
+
+
+def _encodable(text: str) -> str:
+    """Without lone surrogates, which a server may send back as they were sent to it."""
+    return text.encode("utf-8", "replace").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """To whom bodies go, and what all that are on their way have in common."""
+
+    index: BulkLoad
+    alias: str
+    gate: Gate = field(default_factory=Gate)
+    patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(slots=True)
 class Delivery:
-    """A body on its way: `remaining` operations have neither landed nor been refused (None: all of `body`)."""
+    """A body on its way: what is in `pending` (bodies, too) has neither landed nor been refused."""
 
-    body: bytes
-    remaining: list[Operation] | None = None
+    pending: list[bytes]
     rejections: list[Rejection] = field(default_factory=list)
     requests: int = 0
     retries: int = 0
+    progressed_at: float = field(default_factory=time.monotonic)
+    refusals: int = 0
+
+    def settle(self, rest: Sequence[bytes]) -> None:
+        """The first pending body came to this: some of it landed, was refused, or goes in smaller bodies."""
+        self.pending[0:1] = rest
+        self.refusals = 0
+        self.progressed_at = time.monotonic()
 
 
 def split_operations(body: bytes) -> list[Operation]:
@@ -81,62 +120,91 @@ def join_operations(operations: Iterable[Operation]) -> bytes:
     return gzip.compress(b"".join(o.action + b"\n" + o.document + b"\n" for o in operations), 1, mtime=0)
 
 
-def deliver(index: BulkLoad, alias: str, body: bytes) -> Delivery:
+def raw_size(body: bytes) -> int:
+    """Bytes of NDJSON in a gzip-compressed body below 4 GiB (ISIZE, RFC 1952, section 2.3.1)."""
+    return int.from_bytes(body[-4:], "little")
+
+
+def deliver(sender: Sender, body: bytes) -> Delivery:
     """Sends a body until every operation has landed or is refused for good.
 
-    Retries with full jitter (tenacity's wait_random_exponential) for RETRY_SECONDS in all.
-    Raises TransientError, MachineError or UsageError with nothing decided about the rest.
+    Raises TransientError (the time without progress is used up), MachineError, UsageError or PermanentError with
+    nothing decided about the rest.
     """
-    delivery = Delivery(body)
-    for attempt in Retrying(
-        retry=retry_if_exception(lambda e: isinstance(e, TransientError) and not isinstance(e, MachineError)),
-        wait=wait_random_exponential(multiplier=0.5, max=LONGEST_PAUSE_SECONDS),
-        stop=stop_after_delay(RETRY_SECONDS),
-        reraise=True,
-    ):
+    delivery = Delivery([body])
+    for attempt in sender.patience.attempts(lambda: delivery.progressed_at):
         with attempt:
             delivery.retries = attempt.retry_state.attempt_number - 1
-            _send(index, alias, delivery)
+            while delivery.pending:
+                _send_first(sender, delivery)
     return delivery
 
 
-def _send(index: BulkLoad, alias: str, delivery: Delivery) -> None:
-    body = delivery.body if delivery.remaining is None else join_operations(delivery.remaining)
-    answer = _ask(index, alias, body, delivery)
-    if answer is None:
-        delivery.remaining = []
+def _send_first(sender: Sender, delivery: Delivery) -> None:
+    body = delivery.pending[0]
+    size = raw_size(body)
+    if sender.gate.is_too_large(size) and len(operations := split_operations(body)) > 1:
+        delivery.settle(_halves(operations))
         return
-    operations = split_operations(body)
+    delivery.requests += 1
+    try:
+        with sender.gate.turn(size) as started:
+            answer = sender.index.bulk(sender.alias, body)
+    except BodyTooLargeError as error:
+        _make_smaller(sender.gate, delivery, size, error)
+        return
+    if answer is None:
+        delivery.settle([])
+        return
+    try:
+        _read_answer(sender.alias, delivery, split_operations(body), answer)
+    except TransientError:
+        sender.gate.busy(started)
+        raise
+
+
+def _halves(operations: Sequence[Operation]) -> list[bytes]:
+    middle = len(operations) // 2
+    return [join_operations(operations[:middle]), join_operations(operations[middle:])]
+
+
+def _make_smaller(gate: Gate, delivery: Delivery, size: int, error: BodyTooLargeError) -> None:
+    """A body that is too large goes in halves, and what is too large alone is refused. Raises TransientError."""
+    operations = split_operations(delivery.pending[0])
+    if len(operations) > 1:
+        gate.refused(size)
+        delivery.settle(_halves(operations))
+        return
+    delivery.refusals += 1
+    if delivery.refusals < LONE_REFUSALS:
+        raise TransientError(str(error), cause="index_busy")
+    item = BulkItem(REQUEST_TOO_LARGE, "request_too_large", str(error))
+    delivery.rejections.append(Rejection(operations[0], item))
+    delivery.settle([])
+
+
+def _read_answer(
+    alias: str, delivery: Delivery, operations: Sequence[Operation], answer: Sequence[BulkItem]
+) -> None:
+    """Keeps what was turned away, and raises TransientError where there is any."""
     if len(operations) != len(answer):
         raise TransientError(
             f"OpenSearch answered for {len(answer)} of {len(operations)} operations", cause="index_answer"
         )
-    delivery.remaining = _sort(operations, answer, alias, delivery.rejections)
-    if delivery.remaining:
+    rest = _sort(operations, answer, alias, delivery.rejections)
+    if len(rest) < len(operations):
+        delivery.settle([join_operations(rest)] if rest else [])
+    if rest:
         raise TransientError(
-            f"OpenSearch is busy: {len(delivery.remaining)} of {len(operations)} documents were turned away",
+            f"OpenSearch is busy: {len(rest)} of {len(operations)} documents were turned away "
+            f"({_reason(answer)})",
             cause="index_busy",
         )
 
 
-def _ask(index: BulkLoad, alias: str, body: bytes, delivery: Delivery) -> Sequence[BulkItem] | None:
-    """The answer to a body; one that is too large is sent in halves, and what is too large alone is refused."""
-    delivery.requests += 1
-    try:
-        return index.bulk(alias, body)
-    except BodyTooLargeError as error:
-        operations = split_operations(body)
-        if len(operations) == 1:
-            return [BulkItem(REQUEST_TOO_LARGE, "request_too_large", str(error))]
-        middle = len(operations) // 2
-        halves = (join_operations(operations[:middle]), join_operations(operations[middle:]))
-        answers = [_ask(index, alias, half, delivery) for half in halves]
-        sizes = (middle, len(operations) - middle)
-        return [
-            item
-            for answer, size in zip(answers, sizes, strict=True)
-            for item in (answer if answer is not None else [BulkItem(200)] * size)
-        ]
+def _reason(answer: Sequence[BulkItem]) -> str:
+    first = next(item for item in answer if _is_busy(item.status))
+    return f"{first.status} {first.error_type}: {_encodable(first.reason)}"
 
 
 def _sort(
@@ -158,6 +226,11 @@ def _is_rejection(item: BulkItem) -> bool:
     return item.status == REQUEST_TOO_LARGE or (item.status == 400 and own)
 
 
+def _is_block(item: BulkItem) -> bool:
+    """A full disk's is 429, others are 403; 503 is a cluster that is not up yet."""
+    return item.error_type == BLOCK and item.status in (403, 429)
+
+
 def _is_busy(status: int) -> bool:
     return status == 429 or status >= 500
 
@@ -165,6 +238,12 @@ def _is_busy(status: int) -> bool:
 def _stop_at_machine_failures(answer: Sequence[BulkItem], alias: str) -> None:
     for item in answer:
         landed = 200 <= item.status < 300 or item.status == VERSION_CONFLICT
+        if _is_block(item):
+            raise MachineError(
+                f"a block keeps OpenSearch from writing to {alias!r} ({item.status}: {item.reason}): where the disk is "
+                "full, free some room or add nodes; else lift the block; then reduce again",
+                cause="index_blocked",
+            )
         if landed or _is_rejection(item) or _is_busy(item.status):
             continue
         if item.status == 404:
@@ -172,7 +251,7 @@ def _stop_at_machine_failures(answer: Sequence[BulkItem], alias: str) -> None:
                 f"OpenSearch has no alias {alias!r} any more ({item.reason}): was the index deleted?"
             )
         raise MachineError(
-            f"OpenSearch refuses to write to {alias!r} ({item.status} {item.error_type}: {item.reason}): lift the "
-            "block or give the role its permission, then reduce again",
+            f"OpenSearch refuses to write to {alias!r} ({item.status} {item.error_type}: {item.reason}): give the "
+            "role its permission, or open the index, then reduce again",
             cause="index_refuses",
         )

@@ -1,14 +1,17 @@
 """The end of a run: a final state for every row, retries and give-ups written, the summary created once."""
 
-from collections import Counter
-from collections.abc import Sequence
+import io
+from collections.abc import Sequence, Set
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Protocol
+
+import pyarrow.parquet as pq
 
 from batchjob import layout
 from batchjob.errors import AlreadyExistsError, FencedError, UsageError
-from batchjob.ports import Clock, CreateOnce, Delete, Get, List, Put, read_or_none
+from batchjob.ports import Clock, CreateOnce, Delete, Get, List, Put, PutFile, read_or_none
 from batchjob.records import (
     DIED,
     NOT_COUNTED,
@@ -20,12 +23,11 @@ from batchjob.records import (
     Receipt,
     RunInfo,
     Summary,
-    manifest_from_parquet,
+    manifest_row,
     manifest_to_parquet,
-    outcomes_to_parquet,
+    outcomes_of,
 )
-from batchjob.reduce.load import kept_ids, rejected_ids
-from batchjob.reduce.receipts import Item, read_outcomes
+from batchjob.reduce.gather import BATCH_ROWS, Gathered
 
 FIRST_RETRY_MS = 15 * 60 * 1000
 """Delay before a row's second attempt; doubled for the third."""
@@ -35,50 +37,29 @@ SUSPICION = 8.0
 """By this the cost of a row rises that may have killed its shard; a few times make it dearer than a whole shard."""
 
 
-class FinishStore(Get, Put, CreateOnce, List, Delete, Protocol):
+class FinishStore(Get, Put, PutFile, CreateOnce, List, Delete, Protocol):
     """The verbs for the end of a run."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdicts:
-    """Documents whose end differs from what their shard proposed."""
+class Ending:
+    """A run whose documents have been read back; `merged` is the file of its outcomes, `seconds` what it took."""
 
-    rejected: set[str]
-    kept: set[str]
-
-    def of(self, outcome: Outcome) -> Outcome:
-        """The outcome with its final state (invariant 1)."""
-        if outcome.doc_id in self.rejected:
-            return replace(outcome, state=FinalState.REJECTED)
-        if outcome.state is FinalState.FAILED and outcome.doc_id in self.kept:
-            return replace(outcome, state=FinalState.KEPT_PREVIOUS)
-        return outcome
-
-
-def read_verdicts(store: Get, run_id: str, items: Sequence[Item], state: Checkpoint) -> Verdicts:
-    return Verdicts(
-        rejected_ids(store, run_id, items, state.marked), kept_ids(store, run_id, items, state.marked)
-    )
-
-
-def final_outcomes(store: Get, receipts: Sequence[Receipt], verdicts: Verdicts) -> list[Outcome]:
-    """Every row of the run with its final state, sorted by document id."""
-    outcomes = [verdicts.of(outcome) for _, shard in read_outcomes(store, receipts) for outcome in shard]
-    return sorted(outcomes, key=lambda outcome: outcome.doc_id)
+    run: RunInfo
+    receipts: Sequence[Receipt]
+    gathered: Gathered
+    merged: Path
+    state: Checkpoint
+    seconds: float
 
 
 def write_retries(
     store: FinishStore, run: RunInfo, shard: int, outcomes: Sequence[Outcome], now: int
 ) -> None:
-    """Rows that come back, into the inbox; rows given up, into quarantine (invariant 5)."""
+    """Of `outcomes`, rows that come back go into the inbox, others are given up: into quarantine (invariant 5)."""
     requeued = {(o.bucket, o.key): o for o in outcomes if o.state is FinalState.REQUEUED}
-    hopeless = {
-        (o.bucket, o.key): o for o in outcomes if o.state is FinalState.FAILED and o.observed_at is None
-    }
-    if not requeued and not hopeless:
-        return
-    with store.open(layout.manifest(run.run_id, shard)) as opened:
-        rows = manifest_from_parquet(opened.body.read())
+    hopeless = {(o.bucket, o.key): o for o in outcomes if o.state is not FinalState.REQUEUED}
+    rows = _manifest_rows(store, run, shard, requeued.keys() | hopeless.keys())
     for row in rows:
         if outcome := hopeless.get((row.bucket, row.key)):
             _give_up(store, run, row, outcome, now)
@@ -90,6 +71,13 @@ def write_retries(
     if retried:
         with suppress(AlreadyExistsError):
             store.create_once(layout.retry_segment(run.run_id, shard), manifest_to_parquet(retried))
+
+
+def _manifest_rows(store: Get, run: RunInfo, shard: int, wanted: Set[tuple[str, str]]) -> list[ManifestRow]:
+    with store.open(layout.manifest(run.run_id, shard)) as opened:
+        file = pq.ParquetFile(io.BytesIO(opened.body.read()))
+    records = (record for batch in file.iter_batches(BATCH_ROWS) for record in batch.to_pylist())
+    return [manifest_row(record) for record in records if (record["bucket"], record["key"]) in wanted]
 
 
 def _next_attempt(row: ManifestRow, outcome: Outcome, now: int) -> ManifestRow:
@@ -131,22 +119,15 @@ def clear_quarantine(store: FinishStore, outcomes: Sequence[Outcome]) -> None:
             store.delete(key)
 
 
-def finish_run(
-    store: FinishStore,
-    run: RunInfo,
-    receipts: Sequence[Receipt],
-    outcomes: Sequence[Outcome],
-    state: Checkpoint,
-    clock: Clock,
-    seconds: float,
-) -> Summary:
+def finish_run(store: FinishStore, ending: Ending, clock: Clock) -> Summary:
     """Writes the merged outcomes, the retries and last the summary. Raises FencedError where it is there already."""
-    by_shard = read_outcomes(store, receipts)
-    for shard, proposed in by_shard:
-        write_retries(store, run, shard, proposed, clock.now_ms())
-    clear_quarantine(store, outcomes)
-    store.put(layout.merged_outcomes(run.run_id), outcomes_to_parquet(outcomes))
-    summary = _summary(run, receipts, outcomes, state, clock.now_ms(), seconds)
+    run = ending.run
+    _check_rows(run, ending.gathered)
+    for shard, path in ending.gathered.returning.items():
+        write_retries(store, run, shard, outcomes_of(pq.read_table(path)), clock.now_ms())
+    clear_quarantine(store, ending.gathered.well)
+    store.put_file(layout.merged_outcomes(run.run_id), ending.merged)
+    summary = _summary(ending, clock.now_ms())
     try:
         store.create_once(layout.summary(run.run_id), summary.to_json())
     except AlreadyExistsError:
@@ -154,31 +135,28 @@ def finish_run(
     return summary
 
 
-def _summary(
-    run: RunInfo,
-    receipts: Sequence[Receipt],
-    outcomes: Sequence[Outcome],
-    state: Checkpoint,
-    now: int,
-    seconds: float,
-) -> Summary:
-    states = Counter(outcome.state for outcome in outcomes)
-    if sum(states.values()) != run.rows:
+def _check_rows(run: RunInfo, gathered: Gathered) -> None:
+    """Exactly one final state a row (invariant 1). Raises UsageError."""
+    if gathered.states.total() != run.rows:
         raise UsageError(
-            f"run {run.run_id} has {run.rows} rows and {sum(states.values())} outcomes: its files are not of one run"
+            f"run {run.run_id} has {run.rows} rows and {gathered.states.total()} outcomes: its files are not of one run"
         )
+
+
+def _summary(ending: Ending, now: int) -> Summary:
+    run, counts = ending.run, [receipt.counts for receipt in ending.receipts]
     return Summary(
         run_id=run.run_id,
         index=run.index,
         rows=run.rows,
-        states={name: states.get(name, 0) for name in FinalState},
-        failures=dict(Counter(o.category for o in outcomes if o.state is FinalState.FAILED and o.category)),
-        pages=sum(r.counts.pages for r in receipts),
-        ocr_pages=sum(r.counts.ocr_pages for r in receipts),
-        cache_hits=sum(r.counts.cache_hits for r in receipts),
-        requests=state.requests,
-        retries=state.retries,
-        bytes=sum(output.size for r in receipts for output in (*r.parts, *r.failures)),
-        seconds=round(seconds, 3),
+        states={name: ending.gathered.states.get(name, 0) for name in FinalState},
+        failures=dict(ending.gathered.failures),
+        pages=sum(count.pages for count in counts),
+        ocr_pages=sum(count.ocr_pages for count in counts),
+        cache_hits=sum(count.cache_hits for count in counts),
+        requests=ending.state.requests,
+        retries=ending.state.retries,
+        bytes=sum(output.size for r in ending.receipts for output in (*r.parts, *r.failures)),
+        seconds=round(ending.seconds, 3),
         finished_at=now,
     )

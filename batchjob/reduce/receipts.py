@@ -1,13 +1,22 @@
 """What the shards left: receipts, and the outputs they vouch for (invariant 4)."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
 
 from batchjob.errors import TransientError
 from batchjob.ports import Get, read_or_none
-from batchjob.records import Outcome, Output, Receipt, RunInfo, outcomes_from_parquet
+from batchjob.records import Output, Receipt, RunInfo
 from batchjob.runs import read_receipt
+
+READERS = 8
+"""Small objects that are read at once; each takes some ten milliseconds of waiting."""
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +36,7 @@ class Item:
 
 def read_receipts(store: Get, run: RunInfo) -> list[Receipt]:
     """Every shard's receipt. Raises TransientError while shards are missing."""
-    found = [read_receipt(store, run.run_id, shard) for shard in range(run.shards)]
+    found = [*in_order(lambda shard: read_receipt(store, run.run_id, shard), range(run.shards))]
     missing = [shard for shard, receipt in enumerate(found) if receipt is None]
     if missing:
         names = ", ".join(map(str, missing[:10])) + (", …" if len(missing) > 10 else "")
@@ -61,7 +70,13 @@ def read_output(store: Get, output: Output) -> bytes:
     return data
 
 
-def read_outcomes(store: Get, receipts: Sequence[Receipt]) -> Iterator[tuple[int, list[Outcome]]]:
-    """The outcomes of each shard, shard by shard."""
-    for receipt in receipts:
-        yield receipt.shard, outcomes_from_parquet(read_output(store, receipt.outcomes))
+def in_order(
+    action: Callable[[Given], Made], values: Iterable[Given], at_once: int = READERS
+) -> Iterator[Made]:
+    """What `action` makes of each value, a few of them at once and no more than that in memory."""
+    with ThreadPoolExecutor(at_once, thread_name_prefix="read") as pool:
+        remaining = iter(values)
+        waiting = deque(pool.submit(action, value) for value in islice(remaining, at_once))
+        while waiting:
+            yield waiting.popleft().result()
+            waiting.extend(pool.submit(action, value) for value in islice(remaining, 1))

@@ -1,9 +1,11 @@
 """What every store promises; the same tests over a folder, SeaweedFS and moto."""
 
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -226,3 +228,11 @@ def test_empty_and_large_objects(store: Store) -> None:
         pieces = list(iter(lambda: found.body.read(1_000_003), b""))
     assert b"".join(pieces) == large
     assert {len(piece) for piece in pieces[:-1]} == {1_000_003}
+
+
+def test_a_file_is_written_as_its_bytes_are(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for size in (0, 3 * 1024 * 1024):
+        path.write_bytes(os.urandom(size))
+        store.put_file("folder/file", path)
+        assert read(store, "folder/file") == path.read_bytes()

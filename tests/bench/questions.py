@@ -5,6 +5,7 @@ from collections.abc import Callable
 from tests.bench.context import Context
 from tests.bench.digital import long_documents, one_page_documents
 from tests.bench.intake import planning
+from tests.bench.load import load
 from tests.bench.long_scan import long_scan, memory, thousand_pages
 from tests.bench.manifests import inventory, listing
 from tests.bench.page import Section
@@ -27,5 +28,6 @@ USUAL: dict[str, Callable[[Context], Section]] = {
     "inventory": inventory,
     "listing": listing,
     "queue": queue,
+    "load": load,
 }
 QUESTIONS = {**USUAL, "thousand_pages": thousand_pages}

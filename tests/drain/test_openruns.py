@@ -1,5 +1,6 @@
 """What is not finished, and giving shards up: the receipt decides, and every row comes back once."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from batchjob.drain.ledger import mark_submitted, read_ledger
 from batchjob.drain.openruns import Phase, abandon, look_at, missing_shards
 from batchjob.errors import TransientError, UsageError
 from batchjob.records import Checkpoint, FinalState, RunInfo, manifest_batches, outcomes_from_parquet
-from batchjob.reduce.finish import finish_run
+from batchjob.reduce.finish import Ending, finish_run
+from batchjob.reduce.gather import gather
+from batchjob.reduce.outcomes import MergedFile
 from batchjob.reduce.receipts import read_receipts
 from batchjob.runs import read_receipt
 from tests.support.command import batchjob
@@ -73,7 +76,7 @@ def test_giving_up_may_fail_at_every_step(store: FolderStore, kind: Kind) -> Non
 
 
 def test_rows_of_a_dead_shard_are_in_the_next_run_without_an_attempt(
-    store: FolderStore, run: RunInfo
+    store: FolderStore, run: RunInfo, tmp_path: Path
 ) -> None:
     """What the reducer makes of the receipts, without an index: its end alone."""
 
@@ -83,12 +86,12 @@ def test_rows_of_a_dead_shard_are_in_the_next_run_without_an_attempt(
 
     abandon(store, run, range(3), "sweeper", "dead")
     receipts = read_receipts(store, run)
-    outcomes = [
-        outcome
-        for receipt in receipts
-        for outcome in outcomes_from_parquet(store.open(receipt.outcomes.key).body.read())
-    ]
-    summary = finish_run(store, run, receipts, outcomes, Checkpoint(epoch=1, writer="w"), CLOCK, 0.0)
+    gathered = gather(store, run, receipts, [], tmp_path)
+    with closing(MergedFile(tmp_path / "outcomes.parquet")) as merged:
+        for group in gathered.sorter.groups():
+            merged.add(group)
+    ending = Ending(run, receipts, gathered, merged.path, Checkpoint(epoch=1, writer="w"), 0.0)
+    summary = finish_run(store, ending, CLOCK)
     assert summary.states[FinalState.REQUEUED] == run.rows
     assert commit_inbox(intake(), store, CLOCK).waiting == 3
     [again] = commit_inbox(intake(), store, Later()).runs

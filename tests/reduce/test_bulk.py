@@ -7,8 +7,16 @@ import pytest
 
 from batchjob.adapters.opensearch import OpenSearchIndex
 from batchjob.errors import MachineError, TransientError, UsageError
-from batchjob.reduce import bulk
-from batchjob.reduce.bulk import Delivery, Operation, deliver, join_operations, split_operations
+from batchjob.reduce.bulk import (
+    LONE_REFUSALS,
+    Delivery,
+    Operation,
+    Sender,
+    deliver,
+    join_operations,
+    split_operations,
+)
+from batchjob.reduce.retrying import Patience
 from tests.support.answers import answer, answering
 
 JSON = "Content-Type: application/json"
@@ -31,18 +39,14 @@ def items(*statuses: int, kind: str = "mapper_parsing_exception") -> bytes:
 
 def delivered(*answers: bytes, count: int = 2) -> tuple[Delivery, int]:
     with answering(*answers) as server:
-        delivery = deliver(OpenSearchIndex(server.endpoint, timeout=5), "alias", body(count))
+        index = OpenSearchIndex(server.endpoint, timeout=5)
+        delivery = deliver(Sender(index, "alias", patience=Patience(1.5)), body(count))
         return delivery, len(server.heads)
-
-
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "LONGEST_PAUSE_SECONDS", 0.01)
 
 
 def test_only_what_was_turned_away_is_sent_again() -> None:
     delivery, requests = delivered(items(201, 429, 503, 409), items(429, 200), ALL_WELL, count=4)
-    assert (requests, delivery.retries, delivery.remaining, delivery.rejections) == (3, 2, [], [])
+    assert (requests, delivery.retries, delivery.pending, delivery.rejections) == (3, 2, [], [])
 
 
 def test_a_refusal_for_good_is_kept_while_others_are_sent_again() -> None:
@@ -66,17 +70,18 @@ def test_a_refusal_for_good_is_kept_while_others_are_sent_again() -> None:
 )
 def test_an_answer_that_says_nothing_is_asked_for_again(useless: bytes) -> None:
     delivery, requests = delivered(useless, ALL_WELL)
-    assert (requests, delivery.remaining, delivery.rejections) == (2, [], [])
+    assert (requests, delivery.pending, delivery.rejections) == (2, [], [])
 
 
 def test_a_body_too_large_is_halved_until_it_fits() -> None:
     too_large = answer("413 Content Too Large")
     delivery, requests = delivered(too_large, ALL_WELL, too_large, ALL_WELL, ALL_WELL, count=4)
-    assert (requests, delivery.remaining, delivery.rejections) == (5, [], [])
+    assert (requests, delivery.pending, delivery.rejections) == (5, [], [])
 
 
 def test_a_document_too_large_by_itself_is_rejected() -> None:
-    delivery, _ = delivered(answer("413 Content Too Large"), ALL_WELL, answer("413 Content Too Large"))
+    too_large = answer("413 Content Too Large")
+    delivery, _ = delivered(too_large, ALL_WELL, *[too_large] * LONE_REFUSALS)
     assert [(r.operation.doc_id, r.item.status) for r in delivery.rejections] == [("1", 413)]
 
 
@@ -124,3 +129,19 @@ def test_operations_survive_a_body() -> None:
         Operation(b"{}", b"{}"),
     ]
     assert split_operations(join_operations(operations)) == operations
+
+
+def test_a_half_that_landed_is_not_sent_again() -> None:
+    with answering(answer("413 Too Large"), ALL_WELL, answer("503 Busy"), ALL_WELL) as server:
+        index = OpenSearchIndex(server.endpoint, timeout=5)
+        delivery = deliver(Sender(index, "alias", patience=Patience(1.5)), body(40))
+        lengths = [
+            int(line.split(b":")[1])
+            for head in server.heads
+            for line in head.lower().split(b"\r\n")
+            if line.startswith(b"content-length")
+        ]
+    assert (delivery.requests, delivery.pending) == (4, [])
+    whole, first, second, again = lengths
+    assert whole > first
+    assert second == again

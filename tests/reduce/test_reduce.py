@@ -18,10 +18,10 @@ from batchjob.errors import (
     UsageError,
 )
 from batchjob.records import Checkpoint, FinalState, GivenUp, ManifestRow, RunInfo, manifest_from_parquet
-from batchjob.reduce import bulk
-from batchjob.reduce.bulk import Operation, deliver, join_operations
+from batchjob.reduce.bulk import Operation, Sender, deliver, join_operations
 from batchjob.reduce.checkpoint import CheckpointFile
 from batchjob.reduce.mapping import HIDE_TOMBSTONES, check_meta, index_body
+from batchjob.reduce.retrying import Patience
 from tests.support.documents import text_pdf, write_folder
 from tests.support.faults import KINDS, FaultPlan, Faults, Kind, SimulatedCrash
 from tests.support.pipeline import FINGERPRINT, Pipeline
@@ -263,7 +263,7 @@ def test_a_deleted_index_is_no_rejection(pipeline: Pipeline, client: opensearchp
     client.indices.delete(index=f"{pipeline.alias}-000001")
     body = join_operations([Operation(b'{"index":{"_id":"1"}}', b"{}")])
     with pytest.raises(UsageError, match="no alias"):
-        deliver(pipeline.index, pipeline.alias, body)
+        deliver(Sender(pipeline.index, pipeline.alias), body)
 
 
 def test_a_reducer_that_was_taken_over_stops(pipeline: Pipeline) -> None:
@@ -331,11 +331,8 @@ def test_a_run_that_would_empty_the_index_waits_for_a_word(
     assert pipeline.reduce(run, allow_deletes=True).states[FinalState.DELETED] == 2
 
 
-def test_no_server_ends_within_the_time_for_retries(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bulk, "RETRY_SECONDS", 0.5)
+def test_no_server_ends_within_the_time_for_retries(pipeline: Pipeline) -> None:
     nobody = OpenSearchIndex("http://127.0.0.1:9", timeout=1)
     body = join_operations([Operation(b'{"index":{"_id":"1"}}', b"{}")])
     with pytest.raises(TransientError, match="does not answer"):
-        deliver(nobody, pipeline.alias, body)
+        deliver(Sender(nobody, pipeline.alias, patience=Patience(0.5)), body)

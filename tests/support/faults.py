@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from batchjob.errors import BatchjobError, TransientError
@@ -97,6 +98,9 @@ class FaultStore:
             f"put {key}", lambda: self._inner.put(key, data, content_type=content_type)
         )
 
+    def put_file(self, key: str, path: Path) -> None:
+        self._faults.durable(f"put {key}", lambda: self._inner.put_file(key, path))
+
     def create_once(self, key: str, data: bytes) -> str:
         return self._faults.durable(f"create_once {key}", lambda: self._inner.create_once(key, data))
 
@@ -150,6 +154,9 @@ class FaultIndex:
         self, index: str, ids: Sequence[str], fields: Sequence[str]
     ) -> Mapping[str, StoredDocument]:
         return self._inner.documents(index, ids, fields)
+
+    def versions(self, index: str, ids: Sequence[str]) -> Mapping[str, int]:
+        return self._inner.versions(index, ids)
 
     def resolve(self, alias: str) -> str | None:
         return self._inner.resolve(alias)
