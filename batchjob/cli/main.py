@@ -26,6 +26,7 @@ COMMANDS = {
     "extract": "batchjob.cli.extract:extract",
     "search": "batchjob.cli.operate:search",
     "status": "batchjob.cli.operate:status",
+    "explain": "batchjob.cli.explain:explain_command",
     "runs": "batchjob.cli.runs:runs",
     "quarantine": "batchjob.cli.quarantine:quarantine",
     "dlq": "batchjob.cli.dlq:dlq",
