@@ -28,6 +28,8 @@ COMMANDS = {
     "status": "batchjob.cli.operate:status",
     "explain": "batchjob.cli.explain:explain_command",
     "runs": "batchjob.cli.runs:runs",
+    "gc": "batchjob.cli.housekeeping:gc",
+    "purge": "batchjob.cli.housekeeping:purge_command",
     "quarantine": "batchjob.cli.quarantine:quarantine",
     "dlq": "batchjob.cli.dlq:dlq",
 }
