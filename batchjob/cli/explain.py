@@ -8,7 +8,7 @@ import click
 from batchjob.cli import options, services
 from batchjob.cli.output import notice, print_json, print_table, printable
 from batchjob.drain.filters import key_filter
-from batchjob.errors import UsageError
+from batchjob.errors import BatchjobError
 from batchjob.operate.explain import Event, explain
 from batchjob.operate.naming import name_object
 from batchjob.operate.verdict import when
@@ -31,7 +31,8 @@ def explain_command(
     settings = load_settings(work=work, index=index, opensearch_url=opensearch_url)
     try:
         server = services.open_index(settings)
-    except UsageError as error:
+        server.version()
+    except BatchjobError as error:
         server = None
         notice(f"the index is not asked: {error}")
     found = explain(

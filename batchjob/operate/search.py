@@ -13,7 +13,7 @@ HIT_START, HIT_END = "\ue000", "\ue001"
 SNIPPET_CHARACTERS = 120
 BEFORE_HIT = 40
 """Characters of a snippet before what was found."""
-FIELDS = ["s3_key", "file_name", "content", "extraction.error"]
+FIELDS = ["s3_key", "file_name", "content_length", "extraction.error"]
 HIGHLIGHT = {
     "pre_tags": [HIT_START],
     "post_tags": [HIT_END],
@@ -23,6 +23,8 @@ HIGHLIGHT = {
 }
 LOOKED_AT = 50
 """Documents whose text is looked at, though fewer be asked for."""
+CHARACTERS_LOOKED_AT = 5_000_000
+"""Of these texts together; those of the documents that were asked for are looked at however long they are."""
 MOST_BIGRAMS = "2<67%"
 """One misread character takes two bigrams away. Of a short query all are wanted."""
 APART = 0.2
@@ -83,12 +85,13 @@ class Found:
 
     doc_id: str
     source: Mapping[str, Any]
+    content: str
     score: float
     place: Place | None
 
     def shown(self, marked: Mapping[str, Any]) -> Hit:
         """`marked`: what the server highlighted."""
-        content = str(self.source.get("content", ""))
+        content = self.content
         page, snippet = _highlighted(marked, content)
         if self.place is not None:
             page, snippet = content.count("\f", 0, self.place.start) + 1, _around(content, self.place)
@@ -111,9 +114,24 @@ def find(index: Search, alias: str, query: str, size: int, filters: Filters = NO
     asked = _question(query, filters)
     body = {"query": asked, "size": max(size, LOOKED_AT), "track_total_hits": True, "_source": FIELDS}
     answer = index.search(alias, body)["hits"]
-    near = Query(query)
-    hits = sorted((_hit(hit, near) for hit in answer["hits"]), key=lambda hit: -hit.score)[:size]
+    texts, near = _texts(index, alias, answer["hits"], size), Query(query)
+    found = (_hit(hit, texts.get(hit["_id"], ""), near) for hit in answer["hits"])
+    hits = sorted(found, key=lambda hit: -hit.score)[:size]
     return Answer(int(answer["total"]["value"]), _with_snippets(index, alias, asked, hits))
+
+
+def _texts(index: Search, alias: str, hits: Sequence[Mapping[str, Any]], size: int) -> Mapping[str, str]:
+    """The texts of the hits: of as many as were asked for, and of more while they are not too long together."""
+    wanted, characters = list[str](), 0
+    for place, hit in enumerate(hits):
+        characters += hit["_source"].get("content_length", 0)
+        if place < size or characters <= CHARACTERS_LOOKED_AT:
+            wanted.append(hit["_id"])
+    if not wanted:
+        return {}
+    body = {"query": {"ids": {"values": wanted}}, "size": len(wanted), "_source": ["content"]}
+    found = index.search(alias, body)["hits"]["hits"]
+    return {hit["_id"]: str(hit["_source"].get("content", "")) for hit in found}
 
 
 def _question(query: str, filters: Filters) -> dict[str, Any]:
@@ -164,11 +182,12 @@ def _ways_to_match(query: str) -> list[dict[str, Any]]:
     ]
 
 
-def _hit(hit: Mapping[str, Any], query: Query) -> Found:
-    place = query.nearest(str(hit["_source"].get("content", "")))
-    share = place.share if place else 0.0
+def _hit(hit: Mapping[str, Any], content: str, query: Query) -> Found:
+    place, named = query.nearest(content), query.nearest(str(hit["_source"]["file_name"]))
+    share = max(found.share if found else 0.0 for found in (place, named))
     score = float(hit["_score"]) * (APART + share**4)
-    return Found(str(hit["_id"]), hit["_source"], score, place if share >= NEAR else None)
+    near = place if place is not None and place.share >= NEAR else None
+    return Found(str(hit["_id"]), hit["_source"], content, score, near)
 
 
 def _around(content: str, place: Place) -> str:

@@ -112,6 +112,8 @@ def _not_indexed(found: History, keys: KeyFilter) -> str:
             f"is no document: keys begin with {keys.prefix!r} and end with {' '.join(keys.suffixes)} "
             "(BATCHJOB_PREFIX, BATCHJOB_SUFFIXES)."
         )
+    if last is not None and found.index is None:
+        return f"ended as {last.outcome.state} in run {last.run_id}; no index was asked whether it is still there."
     if last is not None:
         return (
             f"ended as {last.outcome.state} in run {last.run_id} and is not in the index: "

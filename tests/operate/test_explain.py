@@ -79,6 +79,11 @@ def test_what_was_given_up_is_told(place: Place) -> None:
     )
 
 
+def test_without_an_index_the_rest_is_told(place: Place) -> None:
+    found = explain(place.name(KEPT), place.store, None, place.alias, folder_source, KEYS)
+    assert found.answer.startswith(f"ended as indexed in run {place.runs[0].run_id}; no index was asked")
+
+
 def test_an_object_goes_by_its_uri_its_key_and_its_path(place: Place) -> None:
     index = place.pipeline.index
     for text in (f"{place.bucket}/{KEPT}", KEPT, str(place.root / KEPT)):

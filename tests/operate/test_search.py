@@ -69,6 +69,7 @@ def test_a_hit_tells_page_and_snippet_wherever_it_is(server: OpenSearchIndex, al
 
 def test_a_file_is_found_by_its_name(server: OpenSearchIndex, alias: str) -> None:
     assert first(server, alias, "合格証.pdf").s3_key == "合格証.pdf"
+    assert first(server, alias, "合格証").s3_key == "合格証.pdf"
     assert first(server, alias, "misread").s3_key == "sales/misread.tif"
 
 
