@@ -9,6 +9,7 @@ class ExitCode(IntEnum):
     DONE = 0
     USAGE = 64
     TOO_MANY_FAILED = 65
+    DIFFERENT = 66
     INTERNAL = 70
     TRY_AGAIN = 75
 
@@ -62,6 +63,12 @@ class ObjectRefusedError(UsageError):
 
 class SourceMissingError(UsageError):
     """There is no such bucket; that says nothing about the objects it should hold (invariant 3)."""
+
+
+class DifferentError(BatchjobError):
+    """The index is not what its source is."""
+
+    exit_code = ExitCode.DIFFERENT
 
 
 class TooManyFailedError(PermanentError):

@@ -21,6 +21,9 @@ RUNS = "runs/"
 INBOX = "inbox/"
 CALIBRATION = "calibration.json"
 RETRIES = "inbox/retry-"
+RUNS = "runs/"
+REINDEXES = "reindex/"
+CACHED = "cache/extract/"
 QUARANTINED_ROWS = "quarantine/rows/"
 QUARANTINED_MESSAGES = "quarantine/messages/"
 DAMAGED_SEGMENTS = "quarantine/segments/"
@@ -134,8 +137,28 @@ def run_of_retries(key: str) -> str:
     return key.removeprefix(RETRIES).removesuffix(".parquet")[:-6]
 
 
+def run_folder(run_id: str) -> str:
+    """The prefix of all that belongs to a run."""
+    return f"{RUNS}{run_id}/"
+
+
+def run_started(run_id: str) -> int:
+    """When a run was frozen (ms), by its name. Raises ValueError for what is no run's name."""
+    return int(datetime.strptime(run_id[:16] + "+0000", "%Y%m%dT%H%M%SZ%z").timestamp() * 1000)
+
+
+def rejections(run_id: str) -> str:
+    """The prefix of what OpenSearch refused of a run."""
+    return f"runs/{run_id}/rejected/"
+
+
+def cached_content(fingerprint: str, sha256: str) -> str:
+    """The prefix of all groups of pages of one content."""
+    return f"{CACHED}{fingerprint}/{sha256[:2]}/{sha256}/"
+
+
 def cached_group(fingerprint: str, sha256: str, first_page: int) -> str:
-    return f"cache/extract/{fingerprint}/{sha256[:2]}/{sha256}/{first_page:06d}.json"
+    return f"{cached_content(fingerprint, sha256)}{first_page:06d}.json"
 
 
 def pointer(bucket: str, key: str) -> str:

@@ -129,7 +129,7 @@ class Bucket(Source, Level, Protocol):
     """A source that tells its folders."""
 
 
-class Store(Get, Put, PutFile, CreateOnce, ReplaceIfMatch, List, Delete, Protocol):
+class Store(Get, Put, PutFile, CreateOnce, ReplaceIfMatch, List, Level, Delete, Protocol):
     """The work folder or bucket."""
 
 
@@ -398,5 +398,27 @@ class Search(Protocol):
     def search(self, alias: str, body: Mapping[str, Any]) -> Mapping[str, Any]: ...
 
 
-class Index(BulkLoad, ReadDocuments, ManageIndex, Search, Protocol):
+class ScanDocuments(Protocol):
+    def scan(
+        self, index: str, query: Mapping[str, Any], fields: Sequence[str], order: str
+    ) -> Iterator[Mapping[str, Any]]:
+        """All documents that answer a query, in bytewise order of the keyword field `order`, any number of them.
+
+        Each has another value of it, so that one that is there all the while is given exactly once. Gives those of
+        `fields` (keywords, dates as ISO 8601, numbers) that a document has. `index` may be a pattern with `*`: then
+        values may recur. Raises TransientError.
+        """
+        ...
+
+
+class Erase(Protocol):
+    def erase(self, index: str, query: Mapping[str, Any]) -> int:
+        """Deletes documents for good, without tombstones, and returns how many; `index` may be a pattern with `*`.
+
+        Raises TransientError, also where one of them changed meanwhile.
+        """
+        ...
+
+
+class Index(BulkLoad, ReadDocuments, ManageIndex, Search, ScanDocuments, Erase, Protocol):
     """The search server."""

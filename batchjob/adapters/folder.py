@@ -112,6 +112,22 @@ class FolderStore:
                 if meta := _file_meta(found, path):
                     yield meta
 
+    def level(self, prefix: str) -> Iterator[ObjectMeta | str]:
+        wanted = checked_key(prefix) if prefix else b""
+        known = wanted[: wanted.rfind(b"/") + 1]
+        with self._errors():
+            self._check_there()
+            yield from self._below(str(self._root / folder_path(known)), known, wanted)
+
+    def _below(self, folder: str, known: bytes, wanted: bytes) -> Iterator[ObjectMeta | str]:
+        for found, path, is_folder in sorted(_children(folder, known)):
+            if is_folder and not found.endswith(b"/"):  # the first part of a long name
+                yield from self._below(path, found, wanted)
+            elif found.startswith(wanted):
+                entry = found.decode() if is_folder else _file_meta(found, path)
+                if entry is not None:
+                    yield entry
+
     def delete(self, key: str) -> None:
         path = self._path(key)
         with self._errors(), self._locked():

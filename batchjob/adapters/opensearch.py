@@ -14,6 +14,9 @@ from batchjob.ports import BulkItem, StoredDocument
 
 BULK_ANSWER = "errors,items.*.status,items.*.error.type,items.*.error.reason"
 VERSIONS_ANSWER = "docs._id,docs.found,docs._version,docs.error"
+SCAN_ANSWER = "hits.hits.fields,hits.hits.sort"
+DOCUMENTS_A_PAGE = 5000
+"""Half of what OpenSearch gives at most (index.max_result_window)."""
 
 
 class OpenSearchIndex:
@@ -170,6 +173,45 @@ class OpenSearchIndex:
     def search(self, alias: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         answer: Mapping[str, Any] = self._ask("POST", f"/{alias}/_search", body=dict(body))
         return answer
+
+    def scan(
+        self, index: str, query: Mapping[str, Any], fields: Sequence[str], order: str
+    ) -> Iterator[Mapping[str, Any]]:
+        """Values come from doc values: `_source` would be read whole, with the text."""
+        body = {
+            "query": dict(query),
+            "size": DOCUMENTS_A_PAGE,
+            "sort": [{order: "asc"}],
+            "_source": False,
+            "track_total_hits": False,
+            "docvalue_fields": list(fields),
+        }
+        params = {"allow_partial_search_results": "false", "filter_path": SCAN_ANSWER}
+        while True:
+            answer = self._ask("POST", f"/{index}/_search", params=params, body=body)
+            with self._understood("search"):
+                hits = answer["hits"]["hits"] if answer else []
+                found = [{name: v[0] for name, v in hit.get("fields", {}).items()} for hit in hits]
+                after = hits[-1]["sort"] if hits else None
+            yield from found
+            if len(hits) < DOCUMENTS_A_PAGE:
+                return
+            body["search_after"] = after
+
+    def erase(self, index: str, query: Mapping[str, Any]) -> int:
+        self.refresh(index)
+        answer = self._ask(
+            "POST",
+            f"/{index}/_delete_by_query",
+            params={"refresh": "true", "conflicts": "proceed"},
+            body={"query": dict(query)},
+        )
+        with self._understood("delete"):
+            if answer["version_conflicts"] or answer["failures"]:
+                raise TransientError(
+                    f"documents in {index!r} changed while they were deleted: try again", cause="index_busy"
+                )
+            return int(answer["deleted"])
 
 
 def _item(operation: Mapping[str, Any]) -> BulkItem:

@@ -28,7 +28,11 @@ COMMANDS = {
     "extract": "batchjob.cli.extract:extract",
     "search": "batchjob.cli.operate:search",
     "status": "batchjob.cli.operate:status",
+    "explain": "batchjob.cli.explain:explain_command",
     "runs": "batchjob.cli.runs:runs",
+    "reconcile": "batchjob.cli.reconcile:reconcile_command",
+    "gc": "batchjob.cli.housekeeping:gc",
+    "purge": "batchjob.cli.housekeeping:purge_command",
     "quarantine": "batchjob.cli.quarantine:quarantine",
     "dlq": "batchjob.cli.dlq:dlq",
 }
@@ -55,7 +59,8 @@ def cli() -> None:
     """Keeps an OpenSearch index in step with documents in S3 or in a folder.
 
     Try `batchjob local FOLDER --keep`, then `batchjob search WORDS`. Settings are environment variables
-    BATCHJOB_*; exit codes: 0 done, 64 wrong use or configuration, 65 too many documents failed, 75 try again.
+    BATCHJOB_*; exit codes: 0 done, 64 wrong use or configuration, 65 too many documents failed, 66 index and
+    source differ, 75 try again.
     """
 
 

@@ -87,11 +87,9 @@ def read_folder(folder: Path, settings: Settings) -> Manifest:
     """A row for each document below a folder, save in its work folder. Raises UsageError where there is none."""
     root = folder.resolve()
     source = SourceFolder(root)
-    own = [Path(place).resolve() for place in services.folders_written(settings)]
-    inside = [
-        f"{path.relative_to(root).as_posix()}/" for path in own if path != root and path.is_relative_to(root)
-    ]
-    found = read_listing(root.as_uri(), source, inside, tuple(settings.suffixes.lower().split()))
+    found = read_listing(
+        root.as_uri(), source, own_folders(root, settings), tuple(settings.suffixes.lower().split())
+    )
     if found.passed_over or source.left_out:
         notice(
             f"{found.passed_over} other files passed over, {source.left_out} left out with a warning; documents are "
@@ -102,3 +100,11 @@ def read_folder(folder: Path, settings: Settings) -> Manifest:
             f"no documents below {str(folder)!r}: files named {settings.suffixes} are looked for"
         )
     return one_row_an_object(found.rows)
+
+
+def own_folders(root: Path, settings: Settings) -> list[str]:
+    """The folders below a resolved root in which batchjob itself writes, as prefixes of keys."""
+    own = [Path(place).resolve() for place in services.folders_written(settings)]
+    return [
+        f"{path.relative_to(root).as_posix()}/" for path in own if path != root and path.is_relative_to(root)
+    ]

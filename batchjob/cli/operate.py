@@ -8,7 +8,7 @@ import click
 from batchjob.cli import options, services
 from batchjob.cli.output import print_json, print_problems, print_table, printable
 from batchjob.errors import UsageError
-from batchjob.operate.search import HIT_END, HIT_START, Hit, find, plain
+from batchjob.operate.search import HIT_END, HIT_START, Filters, Hit, find, plain
 from batchjob.operate.status import RunStatus, read_status
 from batchjob.records import Outcome
 from batchjob.settings import load_settings
@@ -19,6 +19,11 @@ from batchjob.settings import load_settings
 @click.option(
     "-n", "--size", type=click.IntRange(1, 1000), default=10, show_default=True, help="Hits to show."
 )
+@click.option("--department", metavar="NAME", help="Only documents of this department.")
+@click.option("--ext", metavar=".EXT", help="Only files of this ending.")
+@click.option(
+    "--since", type=options.Moment(), metavar="TIME", help="Only objects changed then or later (ISO 8601)."
+)
 @options.work
 @options.index
 @options.opensearch
@@ -26,6 +31,9 @@ from batchjob.settings import load_settings
 def search(
     query: tuple[str, ...],
     size: int,
+    department: str | None,
+    ext: str | None,
+    since: int | None,
     work: str | None,
     index: str | None,
     opensearch_url: str | None,
@@ -35,7 +43,8 @@ def search(
     settings = load_settings(work=work, index=index, opensearch_url=opensearch_url)
     if not " ".join(query).strip():
         raise UsageError("say what to search for")
-    answer = find(services.open_index(settings), settings.index, " ".join(query), size)
+    filters = Filters(department, f".{ext.lstrip('.').lower()}" if ext else None, since)
+    answer = find(services.open_index(settings), settings.index, " ".join(query), size, filters)
     if as_json:
         hits = [asdict(replace(hit, snippet=plain(hit.snippet))) for hit in answer.hits]
         print_json({"total": answer.total, "hits": hits})

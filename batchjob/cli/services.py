@@ -67,11 +67,15 @@ def surroundings(settings: Settings, run_id: str, work: Store) -> Surroundings:
         fingerprint=extraction_fingerprint(settings),
         settings=settings,
         work=work,
-        thumbnails=open_store(place, endpoint=settings.s3_endpoint),
+        thumbnails=thumbnails_store(settings),
         thumbnail_url=lambda key: f"{_as_uri(place)}/{key}",
         source=lru_cache(maxsize=64)(lambda bucket: source(settings, bucket)),
         clock=CLOCK,
     )
+
+
+def thumbnails_store(settings: Settings) -> Store:
+    return open_store(thumbnails_place(settings), endpoint=settings.s3_endpoint)
 
 
 def thumbnails_place(settings: Settings) -> str:

@@ -61,3 +61,9 @@ def recall_content(store: Get, bucket: str, meta: ObjectMeta) -> str | None:
 def remember_content(store: Put, bucket: str, meta: ObjectMeta, sha256: str) -> None:
     entry = {"object": _identity(meta), "sha256": sha256}
     store.put(layout.pointer(bucket, meta.key), _seal(orjson.dumps(entry)), content_type="application/json")
+
+
+def last_content(store: Get, bucket: str, key: str) -> str | None:
+    """The SHA-256 of an object when it was last read, whatever it is now."""
+    payload = _load(store, layout.pointer(bucket, key))
+    return str(orjson.loads(payload)["sha256"]) if payload else None

@@ -15,9 +15,11 @@ import pyarrow.parquet as pq
 from batchjob.records import OUTCOME_SCHEMA
 
 ROWS_A_GROUP = 16_384
-"""About so many rows are in a range, and so in a row group of the merged file."""
+"""About so many rows are in a range, which is sorted in memory."""
 HELD_ROWS = 32_768
 """Rows in memory before they go to their files; fewer would be many tiny pieces."""
+ROWS_A_PAGE = 2048
+"""Rows of a row group in the merged file: what is read to find one id."""
 MOST_RANGES = 512
 """Open files."""
 _DIGITS = 4
@@ -82,7 +84,7 @@ class OutcomeSorter:
 
 
 class MergedFile:
-    """The merged outcomes as a Parquet file on this machine, a row group a range, so that one id is found quickly."""
+    """The merged outcomes as a Parquet file on this machine, in small row groups, so that one id is found quickly."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -95,7 +97,7 @@ class MergedFile:
         )
 
     def add(self, group: pa.Table) -> None:
-        self._writer.write_table(group)
+        self._writer.write_table(group, ROWS_A_PAGE)
 
     def close(self) -> None:
         self._writer.close()

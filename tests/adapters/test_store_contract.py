@@ -132,6 +132,28 @@ def test_a_listing_goes_on_past_a_thousand(store: Store) -> None:
     assert {meta.key for meta in store.list()} == {*keys, "文", "other/1"}
 
 
+def test_a_level_tells_objects_and_longer_prefixes(store: Store) -> None:
+    long = "長" * 90
+    for key in (
+        "runs/a/run.json",
+        "runs/a/bulk/1",
+        "runs/b/run.json",
+        "runs/note",
+        "other/1",
+        f"runs/{long}/1",
+    ):
+        store.put(key, b"x")
+
+    def level(prefix: str) -> set[str]:
+        return {entry if isinstance(entry, str) else f"object {entry.key}" for entry in store.level(prefix)}
+
+    assert level("runs/") == {"runs/a/", "runs/b/", f"runs/{long}/", "object runs/note"}
+    assert level("runs/a/") == {"runs/a/bulk/", "object runs/a/run.json"}
+    assert level("runs/n") == {"object runs/note"}
+    assert level("") == {"runs/", "other/"}
+    assert level("absent/") == set()
+
+
 def test_any_key_is_a_name_and_the_order_is_bytewise(subject: Subject) -> None:
     if subject.name == "seaweedfs":
         pytest.skip("SeaweedFS changes or refuses such keys, and does not list in bytewise order")

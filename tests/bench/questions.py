@@ -6,6 +6,8 @@ from tests.bench.balance import balance
 from tests.bench.context import Context
 from tests.bench.digital import long_documents, one_page_documents
 from tests.bench.docuworks import docuworks
+from tests.bench.findability import findability
+from tests.bench.history import explain
 from tests.bench.intake import planning
 from tests.bench.load import load
 from tests.bench.long_scan import long_scan, memory, thousand_pages
@@ -33,5 +35,7 @@ USUAL: dict[str, Callable[[Context], Section]] = {
     "listing": listing,
     "queue": queue,
     "load": load,
+    "findability": findability,
+    "explain": explain,
 }
 QUESTIONS = {**USUAL, "thousand_pages": thousand_pages}

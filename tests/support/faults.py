@@ -93,6 +93,9 @@ class FaultStore:
     def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectMeta]:
         return self._inner.list(prefix, start_after=start_after)
 
+    def level(self, prefix: str) -> Iterator[ObjectMeta | str]:
+        return self._inner.level(prefix)
+
     def put(self, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> str:
         return self._faults.durable(
             f"put {key}", lambda: self._inner.put(key, data, content_type=content_type)
@@ -196,6 +199,14 @@ class FaultIndex:
 
     def search(self, alias: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         return self._inner.search(alias, body)
+
+    def scan(
+        self, index: str, query: Mapping[str, Any], fields: Sequence[str], order: str
+    ) -> Iterator[Mapping[str, Any]]:
+        return self._inner.scan(index, query, fields, order)
+
+    def erase(self, index: str, query: Mapping[str, Any]) -> int:
+        return self._faults.durable(f"erase {index}", lambda: self._inner.erase(index, query))
 
 
 class FaultQueue:
