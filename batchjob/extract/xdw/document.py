@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from batchjob.errors import FailureCategory
+from batchjob.extract.detect import Loss
 from batchjob.extract.xdw.attachments import Attached
 from batchjob.extract.xdw.body import parse_body
 from batchjob.extract.xdw.container import Container, Root
-from batchjob.extract.xdw.layers import Loss
 from batchjob.extract.xdw.notes import form_texts, name_of, properties_of
 from batchjob.extract.xdw.tlv import Buffer, XdwError
 from batchjob.extract.xdw.tree import Kind, Node, read_tree

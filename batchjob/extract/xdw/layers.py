@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from PIL import Image
 
 from batchjob.errors import FailureCategory
+from batchjob.extract.detect import Loss
 from batchjob.extract.xdw.body import PER_INCH, PER_METRE, Body, Format, read_body
 from batchjob.extract.xdw.container import Container
 from batchjob.extract.xdw.drawing import Dib, Drawing, Placed, Stored
@@ -27,13 +27,6 @@ _TURNS = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: 
 """Clockwise degrees as Pillow turns, which is the other way round."""
 A4 = (21_000, 29_700)
 _NO_PLACE = (0, 0, 0, 0)
-
-
-class Loss(NamedTuple):
-    """Something that was not read, and why."""
-
-    category: FailureCategory
-    message: str
 
 
 @dataclass(slots=True)

@@ -8,11 +8,12 @@ from PIL import Image
 
 from batchjob.errors import FailureCategory
 from batchjob.extract.decide import OUTLINE_PATHS, PageMeasure, Reading, count_characters, decide
+from batchjob.extract.detect import Loss
 from batchjob.extract.image import DAMAGE, ocr_work, prepare, raise_machine_failure
 from batchjob.extract.text import clean
 from batchjob.extract.xdw.body import PER_INCH, parse_body, read_body
 from batchjob.extract.xdw.document import Document, Page
-from batchjob.extract.xdw.layers import A4, Layer, Loss, read_layer, salvaged_layer, size_of
+from batchjob.extract.xdw.layers import A4, Layer, read_layer, salvaged_layer, size_of
 from batchjob.extract.xdw.notes import annotation_text
 from batchjob.extract.xdw.raster import MAX_CANVAS, body_image
 from batchjob.extract.xdw.tlv import XdwError
