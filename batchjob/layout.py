@@ -24,6 +24,10 @@ QUARANTINED_ROWS = "quarantine/rows/"
 QUARANTINED_MESSAGES = "quarantine/messages/"
 
 
+def reindex(name: str) -> str:
+    return f"reindex/{name}.json"
+
+
 def listing(name: str) -> str:
     """The prefix of what a listing of a bucket has found so far."""
     return f"listings/{name}/"

@@ -334,8 +334,36 @@ class ManageIndex(Protocol):
         """The `_meta` object of the mapping."""
         ...
 
-    def count(self, alias: str) -> int:
-        """How many documents the alias shows."""
+    def count(self, alias: str, query: Mapping[str, Any] | None = None) -> int:
+        """How many documents the alias shows, or how many of them answer a query."""
+        ...
+
+    def indexes(self, pattern: str) -> Sequence[str]:
+        """The names of indexes that fit a pattern with `*`, sorted."""
+        ...
+
+    def structure(self, index: str) -> Mapping[str, Any]:
+        """What GET /<index> tells: `aliases`, `mappings`, and `settings` with all values as text."""
+        ...
+
+    def complete(self, index: str) -> bool:
+        """Whether all copies of its shards are there."""
+        ...
+
+    def normalises(self) -> bool:
+        """Whether the ICU plugin's `icu_normalizer` is installed."""
+        ...
+
+    def configure(self, index: str, settings: Mapping[str, Any]) -> None:
+        """Changes dynamic settings of an index; None stands for the default."""
+        ...
+
+    def change_aliases(self, actions: Sequence[Mapping[str, Any]]) -> None:
+        """Does all actions of the `_aliases` API at once, or none. Raises UsageError where one is impossible."""
+        ...
+
+    def drop(self, index: str) -> None:
+        """Deletes an index; deleting a missing one is no error."""
         ...
 
     def refresh(self, index: str) -> None: ...

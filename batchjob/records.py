@@ -287,7 +287,7 @@ class RunInfo(Record):
 
     format: Literal[1] = 1
     run_id: str
-    kind: Literal["incremental", "local"]
+    kind: Literal["incremental", "local", "reindex"]
     index: str
     fingerprint: str
     rows: int
@@ -306,7 +306,8 @@ class Ledger(Record):
     """`ledger.json`, the only commit of intake (invariant 6), always replaced with If-Match.
 
     `adopted`: keys of inbox segments that are part of a run, so that one found again is not taken twice. `open`: runs
-    without a summary. `unsubmitted`: those of them whose jobs do not exist yet. `generation` grows with each version;
+    without a summary. `unsubmitted`: those of them whose jobs do not exist yet. `reindex` is the newest re-index, and
+    `since` the runs that were open when it began or were committed after that. `generation` grows with each version;
     `writer` makes every version of the file unlike any other.
     """
 
@@ -316,6 +317,8 @@ class Ledger(Record):
     adopted: dict[str, Adoption] = {}
     open: tuple[str, ...] = ()
     unsubmitted: tuple[str, ...] = ()
+    reindex: str | None = None
+    since: tuple[str, ...] = ()
 
 
 class Measured(Record):

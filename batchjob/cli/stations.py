@@ -8,6 +8,7 @@ import click
 import structlog
 
 from batchjob.cli import options, services
+from batchjob.cli.dictionary import read_dictionary
 from batchjob.cli.output import log, print_result, progress_bar
 from batchjob.drain.ledger import check_committed
 from batchjob.errors import TooManyFailedError, UsageError
@@ -152,7 +153,7 @@ def reduce(
     index = services.open_index(settings)
     index.version()
     with progress_bar() as bar:
-        job = ReduceJob(info, services.new_writer(), allow_deletes)
+        job = ReduceJob(info, services.new_writer(), allow_deletes, read_dictionary(settings))
         summary = reduce_run(job, store, index, services.CLOCK, Bodies(bar))
     _show_reduce(summary, as_json)
     check_failure_limit(summary, settings)

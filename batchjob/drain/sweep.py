@@ -82,7 +82,7 @@ def sweep(sweeper: Sweeper) -> Swept:
     ledger = read_ledger(store)
     for run_id in sorted(ledger.open):
         try:
-            _heal(sweeper, look_at(store, ledger, run_id), swept)
+            heal_run(sweeper, look_at(store, ledger, run_id), swept)
         except TransientError as error:
             failures.append(error)
         except BatchjobError as error:
@@ -94,7 +94,8 @@ def sweep(sweeper: Sweeper) -> Swept:
     return swept
 
 
-def _heal(sweeper: Sweeper, found: OpenRun, swept: Swept) -> None:
+def heal_run(sweeper: Sweeper, found: OpenRun, swept: Swept) -> None:
+    """Brings one run a step on, and notes it. Raises what its submission raises, UsageError, TransientError."""
     run_id = found.run.run_id
     if found.phase is Phase.FINISHED:
         learn_costs(sweeper.store, found.run)

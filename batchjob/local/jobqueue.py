@@ -96,14 +96,18 @@ class LocalJobQueue:
         if entry is not None and self._change(entry, ("PENDING", "RUNNING"), "FAILED", reason):
             entry.runner.stop()
 
+    def stop(self) -> None:
+        """Ends what still runs."""
+        for entry in self._all():
+            entry.runner.stop()
+
     def wait(self) -> list[Job]:
         """All jobs, once every one has ended; an exception, also Ctrl-C, ends those that run."""
         try:
             for entry in self._all():
                 _join(entry)
         except BaseException:
-            for entry in self._all():
-                entry.runner.stop()
+            self.stop()
             raise
         return [_shown(entry) for entry in self._all()]
 

@@ -110,6 +110,13 @@ def forget_listing(listing: Listing, store: ListingStore) -> None:
         store.delete(meta.key)
 
 
+def forget_older(listing: Listing, store: ListingStore, moment: int) -> None:
+    """Removes what was kept by a listing that began before `moment` (ms). Raises TransientError."""
+    kept = read_or_none(store, layout.listing_plan(listing.name))
+    if kept is not None and Plan.model_validate_json(kept).started_at < moment:
+        forget_listing(listing, store)
+
+
 def _plan(listing: Listing, source: Bucket, store: ListingStore, clock: Clock) -> Plan:
     """The plan of an earlier process, if it is not too old, or a new one."""
     key, now = layout.listing_plan(listing.name), clock.now_ms()

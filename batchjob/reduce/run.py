@@ -29,11 +29,15 @@ DELETION_SHARE_ALLOWED = 0.05
 
 @dataclass(frozen=True, slots=True)
 class ReduceJob:
-    """Which run this process loads, under which writer's name, and whether it may delete much."""
+    """Which run this process loads, under which writer's name, and whether it may delete much.
+
+    `dictionary`: the rules of the user dictionary that its index must have.
+    """
 
     run: RunInfo
     writer: str
     allow_deletes: bool = False
+    dictionary: tuple[str, ...] = ()
 
 
 def reduce_run(job: ReduceJob, store: Store, index: ReduceIndex, clock: Clock, observer: Observer) -> Summary:
@@ -47,8 +51,8 @@ def reduce_run(job: ReduceJob, store: Store, index: ReduceIndex, clock: Clock, o
     started = time.monotonic()
     run = job.run
     receipts = read_receipts(store, run)
-    name = ensure_index(index, run.index, run.fingerprint)
-    if not job.allow_deletes:
+    name = _ensure_index(job, index)
+    if not job.allow_deletes and run.kind != "reindex":
         _check_deletions(run, sum(receipt.counts.deletions for receipt in receipts), index)
     checkpoint = CheckpointFile.take_over(store, run.run_id, job.writer)
     bodies = items(receipts)
@@ -57,7 +61,7 @@ def reduce_run(job: ReduceJob, store: Store, index: ReduceIndex, clock: Clock, o
         index.refresh(name)
         outcomes = final_outcomes(store, receipts, read_verdicts(store, run.run_id, bodies, checkpoint.state))
         missing = missing_documents(index, name, outcomes)
-        behind = ensure_index(index, run.index, run.fingerprint)
+        behind = _ensure_index(job, index)
         if not missing and behind == name:
             seconds = time.monotonic() - started
             return finish_run(store, run, receipts, outcomes, checkpoint.state, clock, seconds)
@@ -68,6 +72,11 @@ def reduce_run(job: ReduceJob, store: Store, index: ReduceIndex, clock: Clock, o
         f"({', '.join(missing[:3])}): look at the cluster's health, then reduce again",
         cause="verification",
     )
+
+
+def _ensure_index(job: ReduceJob, index: ManageIndex) -> str:
+    run = job.run
+    return ensure_index(index, run.index, run.fingerprint, job.dictionary, create=run.kind != "reindex")
 
 
 def _check_deletions(run: RunInfo, deletions: int, index: ManageIndex) -> None:

@@ -134,7 +134,7 @@ class FaultJobs:
 
 
 class FaultIndex:
-    """An index whose bulk loads and creations may fail as planned; everything else passes through."""
+    """An index whose changes may fail as planned; everything else passes through."""
 
     def __init__(self, inner: Index, faults: Faults) -> None:
         self._inner = inner
@@ -160,8 +160,29 @@ class FaultIndex:
     def meta(self, index: str) -> Mapping[str, Any]:
         return self._inner.meta(index)
 
-    def count(self, alias: str) -> int:
-        return self._inner.count(alias)
+    def count(self, alias: str, query: Mapping[str, Any] | None = None) -> int:
+        return self._inner.count(alias, query)
+
+    def indexes(self, pattern: str) -> Sequence[str]:
+        return self._inner.indexes(pattern)
+
+    def structure(self, index: str) -> Mapping[str, Any]:
+        return self._inner.structure(index)
+
+    def complete(self, index: str) -> bool:
+        return self._inner.complete(index)
+
+    def normalises(self) -> bool:
+        return self._inner.normalises()
+
+    def configure(self, index: str, settings: Mapping[str, Any]) -> None:
+        self._faults.durable(f"configure {index}", lambda: self._inner.configure(index, settings))
+
+    def change_aliases(self, actions: Sequence[Mapping[str, Any]]) -> None:
+        self._faults.durable("change aliases", lambda: self._inner.change_aliases(actions))
+
+    def drop(self, index: str) -> None:
+        self._faults.durable(f"drop {index}", lambda: self._inner.drop(index))
 
     def refresh(self, index: str) -> None:
         self._inner.refresh(index)
