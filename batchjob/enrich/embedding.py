@@ -10,6 +10,9 @@ from batchjob.ports import Embedder
 EMBEDDING_VERSION = 1
 """Raise it with every change of chunking or of the mean: vectors of two versions are not compared."""
 
+DECIMALS = 6
+"""Of a number in a vector: what single precision holds, in half the bytes."""
+
 
 class EmbeddingStatus(StrEnum):
     """`embedding_status` of a document; only `ok` comes with an `embedding`.
@@ -49,4 +52,4 @@ def embed_text(text: str, embedder: Embedder) -> Embedded:
     tokens, calls = sum(one.tokens for one in found), sum(one.calls for one in found)
     if mean is None:
         return Embedded(EmbeddingStatus.NO_TEXT, tokens=tokens, calls=calls)
-    return Embedded(EmbeddingStatus.OK, mean.tolist(), tokens, calls)
+    return Embedded(EmbeddingStatus.OK, [round(x, DECIMALS) for x in mean.tolist()], tokens, calls)
