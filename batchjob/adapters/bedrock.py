@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 DIMENSION = 512
 LIMITS = ChunkLimits(tokens=8192, characters=50_000)
 """Of one text (Amazon Bedrock User Guide, "Amazon Titan Text Embeddings V2")."""
-ATTEMPTS = 10
+ATTEMPTS = 14
 FIRST_WAIT_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 20
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
 TOO_LONG = re.compile("too many input tokens|expected maxLength", re.IGNORECASE)
+NO_MODEL = "model identifier"
 MISCONFIGURED = {
     "AccessDeniedException": "allow bedrock:InvokeModel on this model to the role, and the model to the account",
     "ResourceNotFoundException": "no such model in this region; see BATCHJOB_BEDROCK_MODEL, BATCHJOB_BEDROCK_REGION",
@@ -144,6 +145,10 @@ class BedrockEmbedder:
         if code == "ValidationException":
             if TOO_LONG.search(message):
                 return _TooLongError(message)
+            if NO_MODEL in message:
+                return UsageError(
+                    f"Bedrock, {self._model}: {message} See BATCHJOB_BEDROCK_MODEL, BATCHJOB_BEDROCK_REGION"
+                )
             return TextRefusedError(f"Bedrock, {self._model}: {message}")
         if code in MISCONFIGURED:
             return UsageError(f"Bedrock, {self._model}: {message}; {MISCONFIGURED[code]}")

@@ -11,7 +11,23 @@ from batchjob.enrich.chunks import has_words, mean_vector, split
 from batchjob.ports import ChunkLimits
 
 PIECES = st.sampled_from(
-    ["契約", "。", "「はい。」", "word ", "End. ", "\n", "\n \n", "\x0c", "、", "😀", "��", "3.14", "𠮷", "\x00", "!?"]
+    [
+        "契約",
+        "。",
+        "「はい。」",
+        "word ",
+        "End. ",
+        "\n",
+        "\n \n",
+        "\x0c",
+        "、",
+        "😀",
+        "��",
+        "3.14",
+        "𠮷",
+        "\x00",
+        "!?",
+    ]
 )
 TEXTS = st.one_of(st.text(), st.lists(PIECES, max_size=200).map("".join))
 LIMITS = st.builds(ChunkLimits, st.integers(4, 60), st.integers(2, 60))
