@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from batchjob.ports import Search
 
 HIT_START, HIT_END = "\ue000", "\ue001"
 SNIPPET_CHARACTERS = 120
+FIELDS_SHOWN = ["s3_key", "file_name", "content", "extraction.error"]
 BETWEEN_JAPANESE = re.compile("(?<=[\u3005-\u30ff\u3400-\u9fff])\\s+(?=[\u3005-\u30ff\u3400-\u9fff])")
 """Spaces that people and OCR put between kana and ideographs, where the text has none."""
 
@@ -34,18 +35,24 @@ class Answer:
     hits: list[Hit]
 
 
-def find(index: Search, alias: str, query: str, size: int) -> Answer:
-    """The best `size` documents for a query. Raises TransientError, PermanentError."""
-    answer = index.search(alias, _request(unicodedata.normalize("NFC", query), size))["hits"]
-    return Answer(int(answer["total"]["value"]), [_hit(hit) for hit in answer["hits"]])
+def find(
+    index: Search, alias: str, query: str, size: int, filters: Sequence[Mapping[str, Any]] = ()
+) -> Answer:
+    """The best `size` documents for a query, of those that pass all `filters`, which are query clauses.
+
+    Raises TransientError, PermanentError.
+    """
+    answer = index.search(alias, _request(unicodedata.normalize("NFC", query), size, filters))["hits"]
+    return Answer(int(answer["total"]["value"]), [hit_of(hit) for hit in answer["hits"]])
 
 
-def _request(query: str, size: int) -> dict[str, Any]:
+def _request(query: str, size: int, filters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    ways = {"should": _ways_to_match(query), "minimum_should_match": 1}
     return {
-        "query": {"bool": {"should": _ways_to_match(query), "minimum_should_match": 1}},
+        "query": {"bool": {**ways, "filter": list(filters)}},
         "size": size,
         "track_total_hits": True,
-        "_source": ["s3_key", "file_name", "content", "extraction.error"],
+        "_source": FIELDS_SHOWN,
         "highlight": {
             "pre_tags": [HIT_START],
             "post_tags": [HIT_END],
@@ -77,7 +84,8 @@ def _ways_to_match(query: str) -> list[dict[str, Any]]:
     ]
 
 
-def _hit(hit: Mapping[str, Any]) -> Hit:
+def hit_of(hit: Mapping[str, Any]) -> Hit:
+    """A hit of the server's answer, with FIELDS_SHOWN of the document."""
     source = hit["_source"]
     content = str(source.get("content", ""))
     marked = hit.get("highlight", {})
