@@ -1,5 +1,6 @@
 """Search by meaning on a real node: neighbours, filters within the search for them, fusion, and another embedder."""
 
+from gzip import compress
 from typing import Any
 
 import pytest
@@ -40,7 +41,7 @@ def alias(opensearch_url: str) -> str:
     documents += [{"s3_key": "blank.pdf", "content": "", "embedding_status": "no_text"}]
     documents += [{"s3_key": "gone.pdf", "deleted_at": "2026-01-01T00:00:00.000Z"}]
     body = b"".join(bulk_lines({"file_id": d["s3_key"], "file_name": d["s3_key"], **d}, 1) for d in documents)
-    assert index.bulk(alias, body) is None
+    assert index.bulk(alias, compress(body)) is None
     index.refresh(alias)
     return alias
 
