@@ -118,10 +118,21 @@ def all_rows(settings: Settings, writer: str, places: Sequence[str]) -> Iterator
             listing = _listing(place, settings)
             source = open_bucket(listing.bucket, endpoint=settings.s3_endpoint)
             yield from list_bucket(listing, source, store, services.CLOCK, writer, Tally())
-        elif Path(place).is_dir():
-            yield from manifest_batches(read_folder(Path(place), settings).rows)
         else:
-            raise UsageError(f"{place!r} is no folder; write s3://bucket/prefix for a bucket")
+            yield from manifest_batches(read_folder(Path(place), settings).rows)
+
+
+def check_places(settings: Settings, places: Sequence[str]) -> None:
+    """Raises UsageError where a place is no folder, no bucket, or empty; TransientError."""
+    for place in places:
+        if not place.startswith("s3:"):
+            if not Path(place).is_dir():
+                raise UsageError(f"{place!r} is no folder; write s3://bucket/prefix for a bucket")
+            continue
+        listing = _listing(place, settings)
+        bucket = open_bucket(listing.bucket, endpoint=settings.s3_endpoint)
+        if next(bucket.list(listing.selection.prefix), None) is None:
+            raise UsageError(f"there is nothing in {place!r}")
 
 
 def _listing(place: str, settings: Settings) -> Listing:

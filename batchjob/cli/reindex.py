@@ -11,7 +11,7 @@ from batchjob.cli import options, services
 from batchjob.cli.dictionary import read_dictionary
 from batchjob.cli.embedders import embedder_identity
 from batchjob.cli.output import print_json, print_result
-from batchjob.cli.rebuilding import all_rows, open_machine
+from batchjob.cli.rebuilding import all_rows, check_places, open_machine
 from batchjob.drain.cost import read_rates
 from batchjob.errors import UsageError
 from batchjob.operate.plan import plan
@@ -65,10 +65,12 @@ def reindex(
     """
     settings = load_settings(work=work, index=index, opensearch_url=opensearch_url, job_queue=job_queue)
     structlog.contextvars.bind_contextvars(phase="reindex")
+    named = [place if place.startswith("s3:") else str(Path(place).absolute()) for place in places]
+    check_places(settings, named)
     if status:
         show_status(settings, as_json)
     elif dry_run:
-        _show_plan(settings, places, as_json)
+        _show_plan(settings, named, as_json)
     elif abandon or drop_old:
         with open_machine(settings, jobs=False) as machine:
             ended = reindexing.abandon(machine) if abandon else reindexing.drop_old(machine)
@@ -76,7 +78,7 @@ def reindex(
     else:
         _go_on(
             settings,
-            lambda machine: _name(machine, _absolute(places)),
+            lambda machine: _name(machine, named),
             as_json,
             wait=wait,
             anyway=swap_anyway,
@@ -105,10 +107,6 @@ def rollback(
     settings = load_settings(work=work, index=index, opensearch_url=opensearch_url, job_queue=job_queue)
     structlog.contextvars.bind_contextvars(phase="rollback")
     _go_on(settings, reindexing.begin_rollback, as_json, wait=wait, anyway=False)
-
-
-def _absolute(places: Sequence[str]) -> list[str]:
-    return [place if place.startswith("s3:") else str(Path(place).absolute()) for place in places]
 
 
 def _name(machine: Machine, places: Sequence[str]) -> str:
@@ -177,7 +175,7 @@ def _show_plan(settings: Settings, places: Sequence[str], as_json: bool) -> None
     found = index.structure(old) if old else None
     with scratch_folder(settings.scratch) as scratch:
         planned = plan(
-            all_rows(settings, services.new_writer(), _absolute(places)),
+            all_rows(settings, services.new_writer(), places),
             scratch,
             read_rates(store),
             shard_cost=settings.shard_cost,

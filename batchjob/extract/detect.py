@@ -44,7 +44,7 @@ class NotReadError(Exception):
 
 
 class Loss(NamedTuple):
-    """Something of a page that was not read, and why."""
+    """Something that was not read, and why."""
 
     category: FailureCategory
     message: str

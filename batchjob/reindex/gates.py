@@ -12,11 +12,14 @@ from batchjob.reindex.indexes import ReindexIndex
 from batchjob.reindex.rounds import summaries
 from batchjob.reindex.state import Reindex
 
+FAILED: dict[str, Any] = {"term": {"extraction.status": "failed"}}
 PARTIAL: dict[str, Any] = {"term": {"extraction.status": "partial"}}
 WITH_TEXT: dict[str, Any] = {"range": {"content_length": {"gt": 0}}}
 PAGE = 500
 """Documents that are compared at a time."""
 SHOWN = 3
+SHORT: dict[str, Any] = {"range": {"content_length": {"gt": 0, "lte": 100_000}}}
+"""Texts that are sampled: whole ones come with the answer."""
 SAMPLE = 40
 """Documents of the old index whose own words are asked of both."""
 SAMPLES_LOST = 0.1
@@ -54,11 +57,13 @@ def check_gates(
     gates = [_loaded(state, store, index)]
     if state.old is None:
         return gates
-    old, new = _figures(index, state.alias), _figures(index, state.building)
+    documents = index.count(state.alias)
+    allowed = int(documents * limits.tolerance)
     gates += [
-        _close("documents", old["documents"], new["documents"], limits.tolerance),
-        _no_more("documents read in part", old, new, "partial", limits.tolerance),
-        _texts_kept(index, state, int(old["documents"] * limits.tolerance)),
+        _close(documents, index.count(state.building), allowed),
+        _no_more("documents that failed", FAILED, state, index, allowed),
+        _no_more("documents read in part", PARTIAL, state, index, allowed),
+        _texts_kept(index, state, allowed),
     ]
     given = _ask(limits.probes, state, answers)
     gates.append(Gate("probe queries", not given, f"{len(limits.probes)} asked, without answer now: {given}"))
@@ -79,22 +84,14 @@ def _loaded(state: Reindex, store: Store, index: ReindexIndex) -> Gate:
     return Gate("loaded documents", there >= expected, f"{there} there, {expected} were loaded")
 
 
-def _figures(index: ReindexIndex, alias: str) -> dict[str, int]:
-    return {"documents": index.count(alias), "partial": index.count(alias, PARTIAL)}
+def _close(old: int, new: int, allowed: int) -> Gate:
+    allowed = max(min(FEW, old // FEW), allowed)
+    return Gate("documents", abs(old - new) <= allowed, f"{old} before, {new} now, {allowed} may differ")
 
 
-def _close(name: str, old: int, new: int, tolerance: float) -> Gate:
-    allowed = max(min(FEW, old // FEW), int(old * tolerance))
-    return Gate(name, abs(old - new) <= allowed, f"{old} before, {new} now, {allowed} may differ")
-
-
-def _no_more(name: str, old: Mapping[str, int], new: Mapping[str, int], what: str, tolerance: float) -> Gate:
-    allowed = int(old["documents"] * tolerance)
-    return Gate(
-        name,
-        new[what] <= old[what] + allowed,
-        f"{old[what]} before, {new[what]} now, {allowed} more are allowed",
-    )
+def _no_more(name: str, query: Mapping[str, Any], state: Reindex, index: ReindexIndex, allowed: int) -> Gate:
+    old, new = index.count(state.alias, query), index.count(state.building, query)
+    return Gate(name, new <= old + allowed, f"{old} before, {new} now, {allowed} more are allowed")
 
 
 def _texts_kept(index: ReindexIndex, state: Reindex, allowed: int) -> Gate:
@@ -141,7 +138,7 @@ def _sampled_words(index: ReindexIndex, alias: str) -> list[str]:
         "_source": ["content"],
         "query": {
             "function_score": {
-                "query": {"bool": {"filter": [HIDE_TOMBSTONES, WITH_TEXT]}},
+                "query": {"bool": {"filter": [HIDE_TOMBSTONES, SHORT]}},
                 "random_score": {},
             }
         },

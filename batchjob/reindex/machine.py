@@ -223,7 +223,7 @@ def _swap(machine: Machine, file: StateFile, anyway: bool) -> bool:
 
 
 def _follow(machine: Machine, file: StateFile, anyway: bool) -> bool:
-    """Rounds of what changed around the swap; runs of the old settings are ended when theirs are done."""
+    """Rounds of what changed around the swap; runs that are still open are ended when theirs are done."""
     if not _rounds_done(machine, file):
         return False
     if repeat(machine.by, file) or catch_up(machine.by, file):

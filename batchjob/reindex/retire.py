@@ -1,4 +1,4 @@
-"""Ends runs of the old settings that the new index refuses: every row skipped, since another run has done it."""
+"""Ends runs that an index refused, before the swap or after it: every row skipped, since another run has done it."""
 
 from batchjob import layout
 from batchjob.drain.ledger import read_ledger
@@ -10,15 +10,13 @@ from batchjob.runs import read_run, read_summary
 
 
 def retirable(store: Store, state: Reindex) -> list[tuple[RunInfo, Round]]:
-    """Open runs of other settings, with the round that did their rows."""
+    """Open runs that are not finished, with the round that did their rows."""
     by_run = {run: one for one in state.rounds for run in one.covers}
-    found = []
-    for name in read_ledger(store).open:
-        if name in by_run and read_summary(store, name) is None:
-            run = read_run(store, name)
-            if run.fingerprint != state.fingerprint:
-                found.append((run, by_run[name]))
-    return found
+    return [
+        (read_run(store, name), by_run[name])
+        for name in read_ledger(store).open
+        if name in by_run and read_summary(store, name) is None
+    ]
 
 
 def retire(store: Store, clock: Clock, run: RunInfo, done_by: Round) -> None:

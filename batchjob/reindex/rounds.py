@@ -16,7 +16,7 @@ from batchjob.drain.openruns import missing_shards
 from batchjob.errors import TransientError, UsageError
 from batchjob.ports import Clock, Get, Store, read_or_none
 from batchjob.records import MANIFEST_SCHEMA, FinalState, RunInfo, Summary
-from batchjob.reindex.state import Reindex, Round, StateFile, read_state
+from batchjob.reindex.state import OvertakenError, Reindex, Round, StateFile, read_state
 from batchjob.runs import read_run, read_summary
 
 MOST_REPEATS = 3
@@ -49,14 +49,17 @@ def add_round(
         return False
     try:
         file.change(rounds=(*state.rounds, made))
-    except TransientError:
+    except OvertakenError:
         _discard_lost(by.store, state.name, frozen.runs)
         raise
     return True
 
 
 def _discard_lost(store: Store, name: str, runs: Sequence[RunInfo]) -> None:
-    """Removes runs unless the record names them: the answer to its replacement may have been lost."""
+    """Removes runs unless the record names them: it may have been replaced again since this process did.
+
+    Without an answer to the replacement they stay, since it may still come to pass.
+    """
     committed = {run for one in read_state(store, name)[0].rounds for run in one.runs}
     if not committed.intersection(run.run_id for run in runs):
         discard(runs, store)

@@ -14,6 +14,10 @@ class StateStore(Get, CreateOnce, ReplaceIfMatch, Delete, Protocol):
     """The verbs for the record."""
 
 
+class OvertakenError(TransientError):
+    """Another process advanced the same re-index meanwhile."""
+
+
 class Phase(StrEnum):
     """What a re-index does next."""
 
@@ -49,7 +53,7 @@ class Reindex(Record):
 
     `fingerprint` is that of the extraction that fills `new`. `watermark`: the ledger's generation when it began, at
     `watermark_at` or before; the ledger keeps the runs since then. `before`: those of them that the swap came after.
-    `retired`: runs of other settings that were finished without loading them. Times in ms. `writer` makes each version
+    `retired`: runs that were finished without loading them. Times in ms. `writer` makes each version
     unlike any other.
     """
 
@@ -113,7 +117,7 @@ class StateFile:
         self.state, self._etag = read_state(store, name)
 
     def change(self, **update: object) -> Reindex:
-        """Raises TransientError where another process advanced the same re-index meanwhile."""
+        """Raises OvertakenError, TransientError."""
         state = self.state.model_copy(
             update={**update, "writer": self._writer, "sequence": self.state.sequence + 1}
         )
@@ -121,7 +125,7 @@ class StateFile:
         try:
             self._etag = self._store.replace_if_match(key, state.to_json(), self._etag)
         except PreconditionFailedError:
-            raise TransientError(
+            raise OvertakenError(
                 f"another process advances the re-index {state.name}: try again", cause="reindex"
             ) from None
         self.state = state

@@ -23,6 +23,8 @@ BASELINES = ("-m", "tests.bench.baselines")
 _VENV = ROOT / ".venv-bench"
 """Has what only the benchmark needs; `make setup-bench` installs it."""
 OTHERS = _VENV / "bin"
+_TIKA_APP = _VENV / "tika-app.jar"
+_TIKA_SETTINGS = Path(__file__).with_name("tika.xml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,16 @@ def left_out(*packages: str) -> str:
 def baseline(name: str, *files: Path, venv: bool = False) -> list[object]:
     """The command line of a baseline; `venv`: it needs packages that only the benchmark has."""
     return [OTHERS / "python" if venv else sys.executable, *BASELINES, name, *files]
+
+
+def tikas(files: Sequence[Path]) -> dict[str, list[object]]:
+    """The command lines of Apache Tika, native and on Java, as far as they are installed."""
+    lines: dict[str, list[object]] = {}
+    if has("extractous"):
+        lines["Apache Tika, native"] = baseline("tika", *files, venv=True)
+    if _TIKA_APP.exists():
+        lines["Apache Tika"] = ["java", "-jar", _TIKA_APP, f"--config={_TIKA_SETTINGS}", "--text", *files]
+    return lines
 
 
 def extract(files: Sequence[Path]) -> list[object]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from tests.bench.context import Context
 from tests.bench.digital import long_documents, one_page_documents
+from tests.bench.docuworks import docuworks
 from tests.bench.intake import planning
 from tests.bench.long_scan import long_scan, memory, thousand_pages
 from tests.bench.manifests import inventory, listing
@@ -20,6 +21,7 @@ USUAL: dict[str, Callable[[Context], Section]] = {
     "other_programs": other_programs,
     "long_documents": long_documents,
     "one_page_documents": one_page_documents,
+    "docuworks": docuworks,
     "memory": memory,
     "long_scan": long_scan,
     "store": store,

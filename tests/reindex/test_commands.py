@@ -20,9 +20,10 @@ from batchjob.drain.ledger import read_ledger
 from batchjob.operate.search import find
 from batchjob.ports import Message
 from batchjob.runs import read_run
+from tests.support.batchjobs import new_queue
 from tests.support.command import batchjob, environment, left_behind, start
 from tests.support.documents import text_pdf, write_folder
-from tests.support.servers import S3Server, unique_name
+from tests.support.servers import BatchServer, S3Server, unique_name
 
 PAUSE = 0.05
 KILLS = 6
@@ -51,6 +52,34 @@ def test_a_folder_is_indexed_anew_and_back_on_one_machine(tmp_path: Path) -> Non
     finally:
         server.stop()
     assert left_behind(work) == []
+
+
+def test_in_aws_batch_it_submits_its_jobs_and_returns(
+    batch_server: BatchServer, s3_listing: S3Server, tmp_path: Path
+) -> None:
+    s3_listing.client().put_object(Bucket=s3_listing.bucket, Key="files/a.pdf", Body=text_pdf("a"))
+    queue, server = new_queue(batch_server), embedded.start(tmp_path, keep=False)
+    settings = {
+        "work": f"s3://{s3_listing.bucket}/work",
+        "s3_endpoint": s3_listing.endpoint,
+        "opensearch_url": server.url,
+        "job_queue": queue.target.queue,
+        "process_job_definition": queue.target.definitions["process"],
+        "reduce_job_definition": queue.target.definitions["reduce"],
+    }
+    env = environment(**settings) | s3_listing.environment() | batch_server.environment()
+    try:
+        waiting = batchjob("reindex", f"s3://{s3_listing.bucket}/files/", "--json", env=env)
+        assert (waiting.code, waiting.answer["state"], waiting.answer["rows"]) == (0, "load", 1), (
+            waiting.stderr
+        )
+        [run_id] = waiting.answer["runs_waited_for"]
+        assert len(queue.jobs.find(run_id)) == 1
+        ended = batchjob("reindex", "--abandon", "--json", env=env)
+        assert (ended.code, ended.answer["state"]) == (0, "abandoned"), ended.stderr
+        assert OpenSearchIndex(server.url).indexes("documents-*") == []
+    finally:
+        server.stop()
 
 
 class Bucket:

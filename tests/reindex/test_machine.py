@@ -175,6 +175,21 @@ def test_a_run_of_the_old_settings_is_processed_anew_wherever_the_swap_met_it(wo
     world.check(NEW)
 
 
+def test_a_drain_that_has_the_new_settings_too_early_costs_nothing(world: World) -> None:
+    world.live = False
+    START(world.machine(NEW))
+    world.incremental = NEW
+    world.change()
+    [early] = read_ledger(world.store).open
+    world.process(early)
+    with pytest.raises(UsageError, match="filled under"):
+        world.reduce(early)
+    world.until_done(START, NEW)
+    assert read_summary(world.store, early) is not None
+    world.settle(NEW)
+    world.check(NEW)
+
+
 def test_an_index_that_runs_made_meanwhile_is_the_one_to_replace(world: World) -> None:
     world.live = world.searching = False
     world.index.drop(f"{world.alias}-000001")

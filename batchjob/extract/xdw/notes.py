@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from batchjob.extract.xdw.runs import decode_stored
-from batchjob.extract.xdw.tlv import XdwError
-from batchjob.extract.xdw.tree import Kind, Node
+from batchjob.extract.xdw.charsets import decode_stored
+from batchjob.extract.xdw.tree import Kind, Node, resolve
 
 _WIDE = "(w"
+_NOTE_TEXT = "%Text"
 _TEXT_NAMES = frozenset(
     {
-        "%Text",
+        _NOTE_TEXT,
         "%Caption",
         "%Tooltip",
         "%Url",
@@ -52,6 +52,11 @@ def annotation_text(node: Node) -> str:
     return "\n".join(text for name, text in found.items() if name in _TEXT_NAMES and text.strip("\0 "))
 
 
+def has_text(node: Node) -> bool:
+    """Whether a text note has its text, be it empty. Raises XdwError."""
+    return any(node.named(name) is not None for name in (_NOTE_TEXT, _NOTE_TEXT + _WIDE))
+
+
 def form_texts(document: Node) -> Iterator[str]:
     """Header, footer and page number of a document, once, not on each page."""
     for forms in document.children:
@@ -66,10 +71,10 @@ def name_of(node: Node) -> str | None:
     """The name of a document in its binder, or of a binder; None where there is none."""
     wide, plain = node.attribute(_WIDE_NAME), node.attribute(_NAME)
     name = ""
-    if wide is not None and not wide.is_reference:
-        name = decode_stored(wide.data, wide=True)
-    elif plain is not None and not plain.is_reference:
-        data = plain.data
+    if wide is not None:
+        name = decode_stored(resolve(node.container, wide), wide=True)
+    elif plain is not None:
+        data = resolve(node.container, plain)
         name = decode_stored(
             data, wide=node.kind == Kind.BINDER and _is_wide(data, node.container.generation)
         )
@@ -81,18 +86,13 @@ def _is_wide(data: bytes, generation: int) -> bool:
     return generation >= _WIDE_SINCE or b"\0" in data.rstrip(b"\0")
 
 
-def properties_of(document: Node) -> dict[str, str]:
-    """Named texts of a document and of its list of pages: title, author, keywords, and what users add."""
-    found: dict[str, str] = {}
-    for node in (document, *(child for child in document.children if child.kind == Kind.PAGES)):
-        try:
-            texts = stored_texts(node)
-        except XdwError:
-            continue
-        for name, text in texts.items():
-            if text.strip() and not name.startswith(_CODE_PAGE) and _is_readable(text):
-                found.setdefault(name.removeprefix("%"), text)
-    return found
+def properties_of(node: Node) -> dict[str, str]:
+    """Named texts of a document or its list of pages: title, author, keywords, what users add. Raises XdwError."""
+    return {
+        name.removeprefix("%"): text
+        for name, text in stored_texts(node).items()
+        if text.strip() and not name.startswith(_CODE_PAGE) and _is_readable(text)
+    }
 
 
 def _is_readable(text: str) -> bool:

@@ -12,7 +12,7 @@ from batchjob.extract.image import DAMAGE, raise_machine_failure
 from batchjob.extract.xdw.body import PER_METRE, Body, Format
 from batchjob.extract.xdw.container import Container
 from batchjob.extract.xdw.drawing import Box, Dib, Placed
-from batchjob.extract.xdw.tlv import XdwError
+from batchjob.extract.xdw.tlv import XdwError, within
 from batchjob.extract.xdw.wmf import header_length
 
 MAX_CANVAS = 40_000_000
@@ -87,7 +87,7 @@ def _packed_dib(container: Container, body: Body) -> Dib:
         message = f"a bitmap is packed by method {method}, which is not known"
         raise XdwError(message, FailureCategory.UNSUPPORTED)
     if method == _TOP_DOWN:
-        header = header[:8] + struct.pack("<i", -rows) + header[12:]
+        header = header[:8] + struct.pack("<i", -within(rows)) + header[12:]
     return Dib(header, bits)
 
 
@@ -170,8 +170,12 @@ def compose(
     left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
     right, bottom = max(box[2] for box in boxes), max(box[3] for box in boxes)
     largest, size = max(found, key=lambda pair: _area(pair[0].box))
-    scale = _part(largest, size)[0] / abs(largest.box[2] - largest.box[0])
-    scale = _fit(scale, right - left, bottom - top)
+    exact = _part(largest, size)[0] / abs(largest.box[2] - largest.box[0])
+    scale = _fit(exact, right - left, bottom - top)
+    if len(found) == 1 and scale == exact:
+        picture = load(largest)
+        whole = (left, top, right, bottom)
+        return None if picture is None else (_shown(largest, picture, _part(largest, size)[:2], mode), whole)
     canvas: Image.Image | None = None
     for (item, _), box in zip(found, boxes, strict=True):
         picture = load(item)
