@@ -9,7 +9,7 @@ from batchjob.cli import options, services
 from batchjob.cli.embedders import open_embedder
 from batchjob.cli.output import print_json, print_problems, print_table, printable
 from batchjob.errors import UsageError
-from batchjob.operate.search import HIT_END, HIT_START, Answer, Hit, find, plain
+from batchjob.operate.search import HIT_END, HIT_START, Answer, Filters, Hit, find, plain
 from batchjob.operate.status import RunStatus, read_status
 from batchjob.operate.vector import find_both, find_near, query_vector
 from batchjob.records import Outcome
@@ -28,6 +28,11 @@ from batchjob.settings import Settings, load_settings
     show_default=True,
     help="By words, by meaning, or both fused by rank.",
 )
+@click.option("--department", metavar="NAME", help="Only documents of this department.")
+@click.option("--ext", metavar=".EXT", help="Only files of this ending.")
+@click.option(
+    "--since", type=options.Moment(), metavar="TIME", help="Only objects changed then or later (ISO 8601)."
+)
 @options.work
 @options.index
 @options.opensearch
@@ -36,6 +41,9 @@ def search(
     query: tuple[str, ...],
     size: int,
     mode: str,
+    department: str | None,
+    ext: str | None,
+    since: int | None,
     work: str | None,
     index: str | None,
     opensearch_url: str | None,
@@ -45,7 +53,8 @@ def search(
     settings = load_settings(work=work, index=index, opensearch_url=opensearch_url)
     if not " ".join(query).strip():
         raise UsageError("say what to search for")
-    answer = _answer(settings, mode, " ".join(query), size)
+    filters = Filters(department, f".{ext.lstrip('.').lower()}" if ext else None, since)
+    answer = _answer(settings, mode, " ".join(query), size, filters)
     if as_json:
         hits = [asdict(replace(hit, snippet=plain(hit.snippet))) for hit in answer.hits]
         print_json({"total": answer.total, "hits": hits})
@@ -55,14 +64,14 @@ def search(
         _show(hit)
 
 
-def _answer(settings: Settings, mode: str, query: str, size: int) -> Answer:
+def _answer(settings: Settings, mode: str, query: str, size: int, filters: Filters) -> Answer:
     index = services.open_index(settings)
     if mode == "text":
-        return find(index, settings.index, query, size)
+        return find(index, settings.index, query, size, filters)
     vector = query_vector(index, settings.index, query, open_embedder(settings))
     if mode == "vector":
-        return find_near(index, settings.index, vector, size)
-    return find_both(index, settings.index, query, vector, size)
+        return find_near(index, settings.index, vector, size, filters)
+    return find_both(index, settings.index, query, vector, size, filters)
 
 
 def mark(snippet: str, start: str, end: str) -> str:

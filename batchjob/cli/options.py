@@ -23,3 +23,17 @@ job_queue: Decorator = click.option(
     help="AWS Batch queue of the jobs, or `local` (BATCHJOB_JOB_QUEUE; default: the queue this job runs in).",
 )
 as_json: Decorator = click.option("--json", "as_json", is_flag=True, help="One JSON object on the last line.")
+
+
+class Moment(click.ParamType[int]):
+    """ISO 8601 as milliseconds since 1970."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        from batchjob.manifest.read import milliseconds  # brings Arrow, which few commands need
+
+        try:
+            return milliseconds(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)

@@ -17,7 +17,7 @@ from batchjob.errors import UsageError
 from batchjob.manifest.changed import changed, known_objects
 from batchjob.manifest.inventory import MANIFEST
 from batchjob.manifest.listing import Listing, forget_listing, list_bucket
-from batchjob.manifest.read import milliseconds, read_manifest
+from batchjob.manifest.read import read_manifest
 from batchjob.manifest.select import Selection, Tally, select
 from batchjob.manifest.write import write_manifest
 from batchjob.records import manifest_batches
@@ -40,18 +40,6 @@ class Request:
     as_json: bool
 
 
-class Moment(click.ParamType[int]):
-    """ISO 8601 as milliseconds since 1970."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            return milliseconds(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
 SIZE = click.IntRange(min=0)
 OPTIONS = (
     click.option("-o", "--output", required=True, help="Parquet file to write; may be s3://bucket/key."),
@@ -62,9 +50,11 @@ OPTIONS = (
     click.option("--min-size", type=SIZE, metavar="BYTES", help="Only objects of at least this size."),
     click.option("--max-size", type=SIZE, metavar="BYTES", help="Only objects of at most this size."),
     click.option(
-        "--modified-from", type=Moment(), metavar="TIME", help="Only objects changed then or later."
+        "--modified-from", type=options.Moment(), metavar="TIME", help="Only objects changed then or later."
     ),
-    click.option("--modified-before", type=Moment(), metavar="TIME", help="Only objects changed before."),
+    click.option(
+        "--modified-before", type=options.Moment(), metavar="TIME", help="Only objects changed before."
+    ),
     click.option(
         "--changed-since", metavar="RUN", help="Only objects that RUN was not done with as they are."
     ),

@@ -6,13 +6,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from batchjob.operate.nearness import Place, Query
 from batchjob.ports import Search
 
 HIT_START, HIT_END = "\ue000", "\ue001"
 SNIPPET_CHARACTERS = 120
-FIELDS_SHOWN = ["s3_key", "file_name", "content", "extraction.error"]
+BEFORE_HIT = 40
+"""Characters of a snippet before what was found."""
+FIELDS = ["s3_key", "file_name", "content", "extraction.error"]
+HIGHLIGHT = {
+    "pre_tags": [HIT_START],
+    "post_tags": [HIT_END],
+    "fragment_size": SNIPPET_CHARACTERS,
+    "number_of_fragments": 1,
+    "fields": {"content": {}, "content.bigram": {}},
+}
+LOOKED_AT = 50
+"""Documents whose text is looked at, though fewer be asked for."""
+MOST_BIGRAMS = "2<67%"
+"""One misread character takes two bigrams away. Of a short query all are wanted."""
+APART = 0.2
+"""What the score of a document counts in which the query stands nowhere; where it stands as it is, 1 more."""
+NEAR = 0.6
+"""Share of a query's bigrams in one place from which that is taken for the hit."""
 BETWEEN_JAPANESE = re.compile("(?<=[\u3005-\u30ff\u3400-\u9fff])\\s+(?=[\u3005-\u30ff\u3400-\u9fff])")
 """Spaces that people and OCR put between kana and ideographs, where the text has none."""
+FIRST_WORD = re.compile(r"^([0-9A-Za-z]+([.,'_:][0-9A-Za-z]+)*|\w(?=\W))\W*")
+"""What may be the end of a longer word or number; a kana or ideograph alone is in the index only where it is alone.
+
+(Unicode Standard Annex 29, word boundaries: which marks join letters or digits)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,36 +58,89 @@ class Answer:
     hits: list[Hit]
 
 
-def find(
-    index: Search, alias: str, query: str, size: int, filters: Sequence[Mapping[str, Any]] = ()
-) -> Answer:
-    """The best `size` documents for a query, of those that pass all `filters`, which are query clauses.
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Only documents of a department, of an extension (`.pdf`), or changed since a moment (ms)."""
 
-    Raises TransientError, PermanentError.
+    department: str | None = None
+    extension: str | None = None
+    since: int | None = None
+
+    def clauses(self) -> list[dict[str, Any]]:
+        terms = {"department": self.department, "file_ext": self.extension}
+        found: list[dict[str, Any]] = [{"term": {name: value}} for name, value in terms.items() if value]
+        if self.since is not None:
+            found.append({"range": {"last_modified": {"gte": self.since, "format": "epoch_millis"}}})
+        return found
+
+
+NO_FILTERS = Filters()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A hit as the server gave it, with its score after a look at its text, and the `place` where the query is."""
+
+    doc_id: str
+    source: Mapping[str, Any]
+    score: float
+    place: Place | None
+
+    def shown(self, marked: Mapping[str, Any]) -> Hit:
+        """`marked`: what the server highlighted."""
+        content = str(self.source.get("content", ""))
+        page, snippet = _highlighted(marked, content)
+        if self.place is not None:
+            page, snippet = content.count("\f", 0, self.place.start) + 1, _around(content, self.place)
+        return Hit(
+            s3_key=self.source["s3_key"],
+            file_name=self.source["file_name"],
+            score=self.score,
+            page=page,
+            snippet=" ".join(snippet.split()) if snippet else _reason_or_beginning(self.source, content),
+        )
+
+
+def find(index: Search, alias: str, query: str, size: int, filters: Filters = NO_FILTERS) -> Answer:
+    """The best `size` documents for a query. Raises TransientError, PermanentError.
+
+    The server's best are looked at once more: a document that holds the query as it stands goes before one that holds
+    as many of its characters here and there.
     """
-    answer = index.search(alias, _request(unicodedata.normalize("NFC", query), size, filters))["hits"]
-    return Answer(int(answer["total"]["value"]), [hit_of(hit) for hit in answer["hits"]])
+    query = unicodedata.normalize("NFC", query)
+    asked = _question(query, filters)
+    body = {"query": asked, "size": max(size, LOOKED_AT), "track_total_hits": True, "_source": FIELDS}
+    answer = index.search(alias, body)["hits"]
+    near = Query(query)
+    hits = sorted((_hit(hit, near) for hit in answer["hits"]), key=lambda hit: -hit.score)[:size]
+    return Answer(int(answer["total"]["value"]), _with_snippets(index, alias, asked, hits))
 
 
-def _request(query: str, size: int, filters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    ways = {"should": _ways_to_match(query), "minimum_should_match": 1}
-    return {
-        "query": {"bool": {**ways, "filter": list(filters)}},
-        "size": size,
-        "track_total_hits": True,
-        "_source": FIELDS_SHOWN,
-        "highlight": {
-            "pre_tags": [HIT_START],
-            "post_tags": [HIT_END],
-            "fragment_size": SNIPPET_CHARACTERS,
-            "number_of_fragments": 1,
-            "fields": {"content": {}, "content.bigram": {}},
-        },
-    }
+def _question(query: str, filters: Filters) -> dict[str, Any]:
+    return {"bool": {"should": _ways_to_match(query), "minimum_should_match": 1, "filter": filters.clauses()}}
+
+
+def _with_snippets(index: Search, alias: str, asked: Mapping[str, Any], hits: Sequence[Found]) -> list[Hit]:
+    """Where words of the query stand apart, the server tells where they are."""
+    apart = [hit.doc_id for hit in hits if hit.place is None]
+    marked: dict[str, Any] = {}
+    if apart:
+        body = {
+            "query": {"bool": {"must": [asked], "filter": [{"ids": {"values": apart}}]}},
+            "size": len(apart),
+            "_source": False,
+            "highlight": HIGHLIGHT,
+        }
+        marked = {hit["_id"]: hit.get("highlight", {}) for hit in index.search(alias, body)["hits"]["hits"]}
+    return [hit.shown(marked.get(hit.doc_id, {})) for hit in hits]
 
 
 def _ways_to_match(query: str) -> list[dict[str, Any]]:
-    """Words in any order, the phrase as it stands, as bigrams, without its inner spaces, and the file's name."""
+    """Words in any order, the phrase as it stands, as bigrams, without its inner spaces, and the file's name.
+
+    Also the phrase with a word begun at its end, or cut off at its beginning, and most of its bigrams anywhere: what
+    was copied from a page, and what OCR misread.
+    """
 
     def phrase(field: str, boost: float) -> dict[str, Any]:
         return {"match_phrase": {field: {"query": query, "boost": boost}}}
@@ -72,6 +148,7 @@ def _ways_to_match(query: str) -> list[dict[str, Any]]:
     def words(field: str, boost: float) -> dict[str, Any]:
         return {"match": {field: {"query": query, "operator": "and", "boost": boost}}}
 
+    squeezed = BETWEEN_JAPANESE.sub("", query)
     return [
         phrase("content", 4),
         phrase("content.bigram", 3),
@@ -80,24 +157,35 @@ def _ways_to_match(query: str) -> list[dict[str, Any]]:
         words("file_name", 8),
         phrase("file_path", 2),
         {"term": {"file_name.keyword": {"value": query, "boost": 20}}},
-        {"match_phrase": {"content.bigram": BETWEEN_JAPANESE.sub("", query)}},
+        {"match_phrase": {"content.bigram": squeezed}},
+        {"match_phrase_prefix": {"content.bigram": {"query": squeezed, "boost": 2}}},
+        {"match_phrase_prefix": {"content.bigram": {"query": FIRST_WORD.sub("", squeezed), "boost": 1}}},
+        {"match": {"content.bigram": {"query": squeezed, "minimum_should_match": MOST_BIGRAMS}}},
     ]
 
 
-def hit_of(hit: Mapping[str, Any]) -> Hit:
-    """A hit of the server's answer, with FIELDS_SHOWN of the document."""
-    source = hit["_source"]
-    content = str(source.get("content", ""))
-    marked = hit.get("highlight", {})
+def _hit(hit: Mapping[str, Any], query: Query) -> Found:
+    place = query.nearest(str(hit["_source"].get("content", "")))
+    share = place.share if place else 0.0
+    score = float(hit["_score"]) * (APART + share**4)
+    return Found(str(hit["_id"]), hit["_source"], score, place if share >= NEAR else None)
+
+
+def _around(content: str, place: Place) -> str:
+    """A place with what stands about it on its page."""
+    top = content.rfind("\f", 0, place.start) + 1
+    bottom = content.find("\f", place.end)
+    start = max(top, place.start - BEFORE_HIT)
+    end = min(place.end + SNIPPET_CHARACTERS - BEFORE_HIT, bottom if bottom >= 0 else len(content))
+    hit = f"{HIT_START}{content[place.start : place.end]}{HIT_END}"
+    return f"{content[start : place.start]}{hit}{content[place.end : end]}"
+
+
+def _highlighted(marked: Mapping[str, Any], content: str) -> tuple[int | None, str]:
+    """Page and snippet where words of the query stand apart."""
     fragments = [*marked.get("content.bigram", []), *marked.get("content", [])]
     snippet = max(fragments, key=_marked_length, default="")
-    return Hit(
-        s3_key=source["s3_key"],
-        file_name=source["file_name"],
-        score=float(hit["_score"]),
-        page=_page(content, snippet),
-        snippet=" ".join(snippet.split()) if snippet else _reason_or_beginning(source, content),
-    )
+    return _page(content, snippet), snippet
 
 
 def plain(snippet: str) -> str:

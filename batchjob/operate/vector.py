@@ -1,12 +1,12 @@
 """Search by meaning: nearest vectors, alone or fused with full text, under the same filters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
 from batchjob.enrich.embedding import embed_text
 from batchjob.errors import UsageError
-from batchjob.operate.search import FIELDS_SHOWN, Answer, Hit, find, hit_of
+from batchjob.operate.search import FIELDS, NO_FILTERS, Answer, Filters, Found, Hit, find
 from batchjob.ports import Embedder, ManageIndex, Search
 
 RANKED = 100
@@ -42,17 +42,18 @@ def find_near(
     alias: str,
     vector: Sequence[float],
     size: int,
-    filters: Sequence[Mapping[str, Any]] = (),
+    filters: Filters = NO_FILTERS,
 ) -> Answer:
-    """The `size` documents that mean nearly the same, among those that pass all `filters` (query clauses).
+    """The `size` documents that mean nearly the same, among those that pass the filters.
 
     The filters are part of the search for neighbours, so that there are `size` of them where so many pass.
     """
     near: dict[str, Any] = {"vector": list(vector), "k": max(size, RANKED)}
-    if filters:
-        near["filter"] = {"bool": {"filter": list(filters)}}
-    body = {"query": {"knn": {"embedding": near}}, "size": size, "_source": FIELDS_SHOWN}
-    hits = [hit_of(hit) for hit in index.search(alias, body)["hits"]["hits"]]
+    if clauses := filters.clauses():
+        near["filter"] = {"bool": {"filter": clauses}}
+    body = {"query": {"knn": {"embedding": near}}, "size": size, "_source": FIELDS}
+    found = index.search(alias, body)["hits"]["hits"]
+    hits = [Found(hit["_id"], hit["_source"], float(hit["_score"]), None).shown({}) for hit in found]
     return Answer(len(hits), hits)
 
 
@@ -62,7 +63,7 @@ def find_both(
     query: str,
     vector: Sequence[float],
     size: int,
-    filters: Sequence[Mapping[str, Any]] = (),
+    filters: Filters = NO_FILTERS,
 ) -> Answer:
     """Full text and neighbours, each ranked for itself, fused by rank. Raises TransientError, PermanentError."""
     ranked = max(size, RANKED)

@@ -8,7 +8,7 @@ import pytest
 from batchjob.adapters.opensearch import OpenSearchIndex
 from batchjob.enrich.embedding import embed_text
 from batchjob.errors import UsageError
-from batchjob.operate.search import Hit, find
+from batchjob.operate.search import Filters, Hit, find
 from batchjob.operate.vector import find_both, find_near, fuse, query_vector
 from batchjob.process.document import bulk_lines
 from batchjob.records import run_fingerprint
@@ -61,7 +61,7 @@ def test_the_nearest_come_first_and_what_has_no_vector_never(index: OpenSearchIn
 
 
 def test_filters_work_in_each_mode(index: OpenSearchIndex, alias: str) -> None:
-    filters = [{"term": {"department": "p"}}]
+    filters = Filters(department="p")
     vector = query_vector(index, alias, "契約の更新手続き", EMBEDDER)
 
     assert keys(find_near(index, alias, vector, 1, filters).hits) == ["pump.pdf"]
