@@ -8,6 +8,7 @@ from tests.bench.docuworks import docuworks
 from tests.bench.intake import planning
 from tests.bench.long_scan import long_scan, memory, thousand_pages
 from tests.bench.manifests import inventory, listing
+from tests.bench.meaning import meaning
 from tests.bench.page import Section
 from tests.bench.pipeline import sample, store
 from tests.bench.quality import quality
@@ -29,5 +30,6 @@ USUAL: dict[str, Callable[[Context], Section]] = {
     "inventory": inventory,
     "listing": listing,
     "queue": queue,
+    "meaning": meaning,
 }
 QUESTIONS = {**USUAL, "thousand_pages": thousand_pages}
