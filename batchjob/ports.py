@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
+from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Literal, Protocol, Self
 
@@ -72,6 +74,15 @@ class Put(Protocol):
         ...
 
 
+class PutFile(Protocol):
+    def put_file(self, key: str, path: Path) -> None:
+        """Writes or overwrites an object with a file of any size, whole or not at all, in bounded memory.
+
+        Raises OSError (the file), TransientError.
+        """
+        ...
+
+
 class CreateOnce(Protocol):
     def create_once(self, key: str, data: bytes) -> str:
         """Creates an object that must not exist, and returns its ETag.
@@ -133,6 +144,13 @@ class Clock(Protocol):
 
 BATCH = 10
 """Most messages that one call of a queue takes or hands out; SQS's limit."""
+
+
+def in_batches(receipts: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """As many at a time as one call takes."""
+    items = iter(receipts.items())
+    while batch := dict(islice(items, BATCH)):
+        yield batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,20 +222,23 @@ class DeadLetters(Queue, Protocol):
         """
         ...
 
-    def start_move(self, target: str, rate: int | None) -> bool:
-        """Has the service move all messages to the queue `target`, at most `rate` a second.
-
-        False where it cannot: it moves only what came from another queue, not what a rule or a topic put there.
-        """
+    def can_move(self) -> bool:
+        """Whether the service can move messages: only what came from another queue, not from a rule or a topic."""
         ...
 
-    def move(self) -> Move:
-        """The newest move that was started."""
+    def start_move(self, target: str, rate: int | None) -> None:
+        """Has the service move all messages to the queue `target`, at most `rate` a second; where it can."""
+        ...
+
+    def move(self) -> Move | None:
+        """The newest move that was started, if there was one; where the service can move."""
         ...
 
 
 Station = Literal["process", "reduce"]
 JobStatus = Literal["SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED"]
+LOCAL_JOB = "local-"
+"""How the ids of jobs begin that end with the process that submitted them."""
 MAX_CHILDREN = 10_000
 """Children of an array job; AWS Batch's limit."""
 

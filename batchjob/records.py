@@ -175,6 +175,7 @@ class Outcome:
     `observed_at` is the version of the write (ms); `part` names the bulk part that holds the document. `seconds` is
     wall time with all waiting, `reading_seconds` what its pages took to read, now or when they came into the cache.
     `embedding_tokens` are those that the model counted, now or then; `embedding_calls` of it were made now.
+    `gave_up_at` is when a failure without an observation happened (ms, at the earliest).
     """
 
     doc_id: str
@@ -202,6 +203,7 @@ class Outcome:
     embedding_status: str | None = None
     embedding_tokens: int = 0
     embedding_calls: int = 0
+    gave_up_at: int | None = None
 
 
 OUTCOME_SCHEMA = pa.schema(
@@ -231,6 +233,7 @@ OUTCOME_SCHEMA = pa.schema(
         ("embedding_status", pa.string()),
         ("embedding_tokens", pa.int64()),
         ("embedding_calls", pa.int32()),
+        ("gave_up_at", pa.int64()),
     ]
 )
 
@@ -375,7 +378,7 @@ class Submission(Record):
 
 
 class GivenUp(Record):
-    """`quarantine/rows/<doc_id>.json`: a row given up after its last attempt, why, in which run and when (ms)."""
+    """`quarantine/rows/<doc_id>.json`: a row given up after its last attempt: why, in which run, when (ms)."""
 
     format: Literal[1] = 1
     run_id: str

@@ -16,12 +16,12 @@ from batchjob.cli.output import log, progress_bar
 from batchjob.drain.commit import Intake
 from batchjob.drain.filters import key_filter
 from batchjob.drain.freeze import Target
-from batchjob.drain.submit import Submitting, process_name, reduce_name, start_reducer, submit_run
-from batchjob.drain.sweep import Submitter, Sweeper
+from batchjob.drain.submit import Submitting
 from batchjob.errors import UsageError
 from batchjob.local.jobqueue import LocalJobQueue
-from batchjob.manifest.listing import Listing, forget_listing, forget_older, list_bucket
+from batchjob.manifest.listing import forget_listing, forget_older, list_bucket
 from batchjob.manifest.select import Selection, Tally
+from batchjob.manifest.units import Listing
 from batchjob.operate.search import find
 from batchjob.ports import Jobs
 from batchjob.process.capacity import capacity
@@ -71,9 +71,7 @@ def _told(settings: Settings) -> dict[str, str]:
 
 
 def _driver(by: Submitting) -> Callable[[Sequence[str]], None]:
-    submitter = Submitter(partial(submit_run, by), partial(start_reducer, by), process_name, reduce_name)
-    sweeper = Sweeper(by.store, by.jobs, submitter, by.clock, by.writer)
-    return partial(drive, sweeper, here=isinstance(by.jobs, LocalJobQueue))
+    return partial(drive, by)
 
 
 @contextmanager

@@ -179,8 +179,6 @@ def _show_plan(settings: Settings, places: Sequence[str], as_json: bool) -> None
             scratch,
             read_rates(store),
             shard_cost=settings.shard_cost,
-            shards=None,
-            queued=0,
         )
     values: dict[str, object] = {
         "old": old,

@@ -1,7 +1,7 @@
 """The end of a run: a final state for every row, retries and give-ups written, the summary created once."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Protocol
@@ -26,6 +26,7 @@ from batchjob.records import (
 )
 from batchjob.reduce.load import kept_ids, rejected_ids
 from batchjob.reduce.receipts import Item, read_outcomes
+from batchjob.runs import parse_record
 
 FIRST_RETRY_MS = 15 * 60 * 1000
 """Delay before a row's second attempt; doubled for the third."""
@@ -33,6 +34,10 @@ FIRST_RETRY_MS = 15 * 60 * 1000
 
 SUSPICION = 8.0
 """By this the cost of a row rises that may have killed its shard; a few times make it dearer than a whole shard."""
+
+
+Versions = Callable[[Sequence[str]], Mapping[str, int]]
+"""What the index holds of documents: the time of each one's observation (ms), by its id."""
 
 
 class FinishStore(Get, Put, CreateOnce, List, Delete, Protocol):
@@ -68,13 +73,16 @@ def final_outcomes(store: Get, receipts: Sequence[Receipt], verdicts: Verdicts) 
 
 
 def write_retries(
-    store: FinishStore, run: RunInfo, shard: int, outcomes: Sequence[Outcome], now: int
+    store: FinishStore, run: RunInfo, shard: int, outcomes: Sequence[Outcome], versions: Versions, now: int
 ) -> None:
-    """Rows that come back, into the inbox; rows given up, into quarantine (invariant 5)."""
+    """Rows that come back, into the inbox; rows given up, into quarantine (invariant 5).
+
+    Not those of which the index holds a later observation: a later run had success, and is finished already.
+    """
     requeued = {(o.bucket, o.key): o for o in outcomes if o.state is FinalState.REQUEUED}
-    hopeless = {
-        (o.bucket, o.key): o for o in outcomes if o.state is FinalState.FAILED and o.observed_at is None
-    }
+    given_up = [o for o in outcomes if o.state is FinalState.FAILED and o.observed_at is None]
+    later = versions([o.doc_id for o in given_up])
+    hopeless = {(o.bucket, o.key): o for o in given_up if later.get(o.doc_id, 0) <= (o.gave_up_at or now)}
     if not requeued and not hopeless:
         return
     with store.open(layout.manifest(run.run_id, shard)) as opened:
@@ -107,7 +115,7 @@ def _next_attempt(row: ManifestRow, outcome: Outcome, now: int) -> ManifestRow:
 def _give_up(store: FinishStore, run: RunInfo, row: ManifestRow, outcome: Outcome, now: int) -> None:
     given_up = GivenUp(
         run_id=run.run_id,
-        at=now,
+        at=outcome.gave_up_at or now,
         category=outcome.category or "",
         message=outcome.message or "",
         row=asdict(row),
@@ -127,7 +135,7 @@ def clear_quarantine(store: FinishStore, outcomes: Sequence[Outcome]) -> None:
     }
     for key in listed:
         data = read_or_none(store, key) if key in seen_at else None
-        if data is not None and GivenUp.model_validate_json(data).at < seen_at[key]:
+        if data is not None and parse_record(GivenUp, key, data).at < seen_at[key]:
             store.delete(key)
 
 
@@ -137,13 +145,14 @@ def finish_run(
     receipts: Sequence[Receipt],
     outcomes: Sequence[Outcome],
     state: Checkpoint,
+    versions: Versions,
     clock: Clock,
     seconds: float,
 ) -> Summary:
     """Writes the merged outcomes, the retries and last the summary. Raises FencedError where it is there already."""
     by_shard = read_outcomes(store, receipts)
     for shard, proposed in by_shard:
-        write_retries(store, run, shard, proposed, clock.now_ms())
+        write_retries(store, run, shard, proposed, versions, clock.now_ms())
     clear_quarantine(store, outcomes)
     store.put(layout.merged_outcomes(run.run_id), outcomes_to_parquet(outcomes))
     summary = _summary(run, receipts, outcomes, state, clock.now_ms(), seconds)

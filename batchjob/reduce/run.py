@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from batchjob.errors import TransientError, UsageError
@@ -12,7 +13,7 @@ from batchjob.reduce.finish import final_outcomes, finish_run, read_verdicts
 from batchjob.reduce.load import Observer, Target, load_items
 from batchjob.reduce.mapping import ensure_index
 from batchjob.reduce.receipts import items, read_receipts
-from batchjob.reduce.verify import missing_documents
+from batchjob.reduce.verify import missing_documents, stored_versions
 from batchjob.runs import read_summary
 
 PASSES = 3
@@ -64,7 +65,9 @@ def reduce_run(job: ReduceJob, store: Store, index: ReduceIndex, clock: Clock, o
         behind = _ensure_index(job, index)
         if not missing and behind == name:
             seconds = time.monotonic() - started
-            return finish_run(store, run, receipts, outcomes, checkpoint.state, clock, seconds)
+            checkpoint.confirm()
+            versions = partial(stored_versions, index, name)
+            return finish_run(store, run, receipts, outcomes, checkpoint.state, versions, clock, seconds)
         checkpoint.reset()
         name = behind
     raise TransientError(

@@ -15,6 +15,15 @@ def missing_documents(index: ReadDocuments, name: str, outcomes: Iterable[Outcom
     return [key for batch in _batched(written) for key in _missing(index, name, batch)]
 
 
+def stored_versions(index: ReadDocuments, name: str, ids: Sequence[str]) -> dict[str, int]:
+    """The time of the observation that each of the documents was written by (ms), by id."""
+    return {
+        key: found.version
+        for start in range(0, len(ids), IDS_A_REQUEST)
+        for key, found in index.documents(name, ids[start : start + IDS_A_REQUEST], ["file_id"]).items()
+    }
+
+
 def _missing(index: ReadDocuments, name: str, outcomes: Sequence[Outcome]) -> list[str]:
     stored = index.documents(name, [o.doc_id for o in outcomes], ["content_sha256"])
     return [outcome.key for outcome in outcomes if not _landed(outcome, stored.get(outcome.doc_id))]

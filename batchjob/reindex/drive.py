@@ -4,47 +4,33 @@ from collections.abc import Sequence
 
 from batchjob import layout
 from batchjob.drain.openruns import OpenRun, Phase, look_at
-from batchjob.drain.sweep import Sweeper, Swept, heal_run
+from batchjob.drain.submit import Submitting, process_name, submit_run
+from batchjob.drain.sweep import Swept, heal_run
 from batchjob.errors import ExitCode, UsageError
 from batchjob.ports import read_or_none
-from batchjob.records import Ledger, Submission
-from batchjob.runs import parse_record
+from batchjob.records import Ledger
 
 
-def drive(sweeper: Sweeper, runs: Sequence[str], *, here: bool) -> None:
-    """Submits runs, and heals them as a sweep would. Raises UsageError, TransientError.
-
-    `here`: jobs are processes of this one, so that those of another process are dead with it, and begin anew.
-    """
-    waiting = []
+def drive(by: Submitting, runs: Sequence[str]) -> None:
+    """Submits runs, and heals them as a sweep would. Raises UsageError, TransientError."""
     for run in runs:
-        known = _submission(sweeper, run)
-        if known is not None and here and known.writer != sweeper.writer:
-            sweeper.store.delete(layout.submission(run))
-            known = None
-        if known is None or known.process_job is None:
-            waiting.append(run)
-    ledger = Ledger(unsubmitted=tuple(waiting))
-    for run in runs:
-        found = look_at(sweeper.store, ledger, run)
-        _check_settings(sweeper, found)
-        heal_run(sweeper, found, Swept())
+        before = read_or_none(by.store, layout.submission(run))
+        submit_run(by, run)
+        if read_or_none(by.store, layout.submission(run)) != before:
+            continue  # its jobs begin only now
+        found = look_at(by.store, Ledger(), run)
+        _check_settings(by, found)
+        heal_run(by, found, Swept())
 
 
-def _submission(sweeper: Sweeper, run: str) -> Submission | None:
-    key = layout.submission(run)
-    data = read_or_none(sweeper.store, key)
-    return None if data is None else parse_record(Submission, key, data)
-
-
-def _check_settings(sweeper: Sweeper, found: OpenRun) -> None:
+def _check_settings(by: Submitting, found: OpenRun) -> None:
     """Jobs that are refused would be refused again, and their rows are no drain's. Raises UsageError."""
     if found.phase is not Phase.PROCESSING or len(found.missing) < found.run.shards:
         return
-    name = sweeper.submitter.process_name(found.run.run_id)
+    name = process_name(found.run.run_id)
     alone = found.run.shards == 1
-    ids = [job.id if alone else f"{job.id}:0" for job in sweeper.jobs.find(name)]
-    for job in sweeper.jobs.describe(ids):
+    ids = [job.id if alone else f"{job.id}:0" for job in by.jobs.find(name)]
+    for job in by.jobs.describe(ids):
         if job.ended and job.exit_code == ExitCode.USAGE:
             raise UsageError(
                 f"job {job.id} of run {found.run.run_id} ended with exit code {job.exit_code}, and its log says why: "

@@ -86,13 +86,13 @@ def objects(output: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
 
 
-def frozen_run(folder: Path, work: Path) -> str:
-    """Plans a run of one shard over the documents in a folder, as `local` would, and returns its name."""
+def frozen_run(folder: Path, work: Path, shards: int = 1) -> str:
+    """Plans a run over the documents in a folder, as `local` would, and returns its name."""
     settings = Settings(work=str(work))
-    intake = Intake(Target("local", settings.index, fingerprint_of_runs(settings)), "bench", 1.0, 1)
+    intake = Intake(Target("local", settings.index, fingerprint_of_runs(settings)), "bench", 1.0, shards)
     rows = manifest_batches(read_folder(folder, settings).rows)
     return freeze_rows(intake, FolderStore(work), SystemClock(), rows).runs[0].run_id
 
 
-def process(run_id: str, work: Path) -> list[object]:
-    return [*BATCHJOB, "process", run_id, "--shard", "0", "--work", work, "--json"]
+def process(run_id: str, work: Path, shard: int = 0) -> list[object]:
+    return [*BATCHJOB, "process", run_id, "--shard", shard, "--work", work, "--json"]

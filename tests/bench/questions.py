@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from tests.bench.balance import balance
 from tests.bench.context import Context
 from tests.bench.digital import long_documents, one_page_documents
 from tests.bench.docuworks import docuworks
@@ -27,6 +28,7 @@ USUAL: dict[str, Callable[[Context], Section]] = {
     "long_scan": long_scan,
     "store": store,
     "planning": planning,
+    "balance": balance,
     "inventory": inventory,
     "listing": listing,
     "queue": queue,

@@ -219,10 +219,13 @@ class FaultQueue:
     def send(self, messages: Sequence[Message]) -> Mapping[str, str]:
         return self._faults.durable("send messages", lambda: self._inner.send(messages))
 
-    def start_move(self, target: str, rate: int | None) -> bool:
-        return self._faults.durable("start move", lambda: self._inner.start_move(target, rate))
+    def can_move(self) -> bool:
+        return self._inner.can_move()
 
-    def move(self) -> Move:
+    def start_move(self, target: str, rate: int | None) -> None:
+        self._faults.durable("start move", lambda: self._inner.start_move(target, rate))
+
+    def move(self) -> Move | None:
         return self._inner.move()
 
 

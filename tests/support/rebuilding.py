@@ -16,12 +16,12 @@ from batchjob.drain.commit import Intake, commit_inbox
 from batchjob.drain.freeze import Target
 from batchjob.drain.ledger import close_runs, read_ledger
 from batchjob.drain.openruns import missing_shards
-from batchjob.drain.submit import process_name, reduce_name
-from batchjob.drain.sweep import Submitter, Sweeper
+from batchjob.drain.submit import Submitting
+from batchjob.drain.sweep import GRACE_MS
 from batchjob.errors import TransientError, UsageError
 from batchjob.manifest.folder import read_listing
 from batchjob.operate.search import find
-from batchjob.ports import Index, Job
+from batchjob.ports import Index, Job, JobRequest
 from batchjob.process.reconcile import Surroundings
 from batchjob.process.shard import ShardJob, process_shard
 from batchjob.records import (
@@ -29,7 +29,6 @@ from batchjob.records import (
     FinalState,
     ManifestRow,
     RunInfo,
-    Submission,
     manifest_batches,
     manifest_to_parquet,
 )
@@ -55,14 +54,38 @@ CALLS = 60
 """A re-index that is not done after so many calls never will be."""
 
 
-class NoJobs:
-    """Stations that run here are done when they were started: nothing is known of them."""
+@dataclass
+class JobsHere:
+    """Runs a station while it is submitted; a reducer that waits for another job is left to `start_reducer`."""
+
+    process: Callable[[str], None]
+    reduce: Callable[[str], None]
+
+    def submit(self, request: JobRequest) -> str:
+        if request.station == "process":
+            self.process(request.run)
+        elif not request.after:
+            self.reduce(request.run)
+        return f"job-{request.name}"
 
     def find(self, name: str) -> Sequence[Job]:
         return []
 
     def describe(self, ids: Sequence[str]) -> Sequence[Job]:
-        return []
+        return [Job(name, name, "SUCCEEDED", 0) for name in ids]
+
+    def terminate(self, job: str, reason: str) -> None:
+        return
+
+
+@dataclass
+class LaterClock:
+    """So much later, in ms, that the intents of processes that died are stale."""
+
+    ahead: int
+
+    def now_ms(self) -> int:
+        return CLOCK.now_ms() + self.ahead
 
 
 @dataclass
@@ -79,6 +102,7 @@ class World:
     searching: bool = True
     incremental: str = OLD
     searches: int = 0
+    machines: int = 0
 
     @property
     def store(self) -> FolderStore:
@@ -176,12 +200,6 @@ class World:
         for shard in missing_shards(self.store, run):
             process_shard(ShardJob(run, shard, unique_name("process"), 1), self.store, around, Silent())
 
-    def submit(self, run_id: str) -> None:
-        """The shards of a run as jobs that have ended."""
-        self.process(run_id)
-        done = Submission(writer="tests", at=0, process_job="ended")
-        self.store.put(layout.submission(run_id), done.to_json())
-
     def reduce(self, run_id: str, index: Index | None = None) -> None:
         job = ReduceJob(read_run(self.store, run_id), unique_name("reduce"))
         reduce_run(job, self.store, index or self.index, CLOCK, Silent())
@@ -190,12 +208,13 @@ class World:
         """A process that advances a re-index, over a store and an index that may fail as planned."""
         faults = faults or Faults()
         store, writer = FaultStore(self.store, faults), unique_name("reindex")
-        submitter = Submitter(self.submit, self.reduce, process_name, reduce_name)
-        sweeper = Sweeper(store, NoJobs(), submitter, CLOCK, writer)
+        self.machines += 1
+        clock = LaterClock(self.machines * 2 * GRACE_MS)
+        by = Submitting(store, JobsHere(self.process, self.reduce), clock, writer)
 
         def go_on(runs: Sequence[str]) -> None:
             self.step()
-            drive(sweeper, runs, here=False)
+            drive(by, runs)
 
         return Machine(
             Freezer(store, CLOCK, Intake(Target("reindex", self.alias, fingerprint), writer, 100.0, 2)),
