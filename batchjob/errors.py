@@ -95,6 +95,10 @@ class MachineError(TransientError):
     """This machine cannot go on (scratch full, work store gone): the shard stops, no row is blamed."""
 
 
+class TextRefusedError(PermanentError):
+    """An embedder takes this text in no form."""
+
+
 class BodyTooLargeError(PermanentError):
     """OpenSearch takes no request of this size."""
 

@@ -161,6 +161,12 @@ def cached_group(fingerprint: str, sha256: str, first_page: int) -> str:
     return f"{cached_content(fingerprint, sha256)}{first_page:06d}.json"
 
 
+def cached_embedding(identity: str, text_sha256: str) -> str:
+    """`identity` is that of the embedder; it may hold characters that keys should not."""
+    model = hashlib.sha256(identity.encode()).hexdigest()[:32]
+    return f"cache/embed/{model}/{text_sha256[:2]}/{text_sha256}.json"
+
+
 def pointer(bucket: str, key: str) -> str:
     name = doc_id(bucket, key)
     return f"cache/pointers/{name[:2]}/{name}.json"

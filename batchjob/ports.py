@@ -8,6 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Literal, Protocol, Self
 
+import numpy as np
+import numpy.typing as npt
+
 from batchjob.errors import ObjectMissingError
 
 
@@ -396,6 +399,37 @@ class ManageIndex(Protocol):
 
 class Search(Protocol):
     def search(self, alias: str, body: Mapping[str, Any]) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkLimits:
+    """The most that a model takes as one text."""
+
+    tokens: int
+    characters: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkVector:
+    """A chunk's vector, the tokens that the model counted in it, and how often it was asked."""
+
+    vector: npt.NDArray[np.float32]
+    tokens: int
+    calls: int = 1
+
+
+class Embedder(Protocol):
+    """A model that makes vectors of texts; of one `identity` they can be compared. Safe between threads."""
+
+    identity: str
+    limits: ChunkLimits
+
+    def embed(self, chunks: Sequence[str]) -> Sequence[ChunkVector]:
+        """A vector for each chunk, which is within the limits by estimate and has words.
+
+        Raises TransientError (not now), UsageError (no such model, no permission).
+        """
+        ...
 
 
 class ScanDocuments(Protocol):

@@ -1,7 +1,7 @@
 """What travels between stations: manifest rows, extracted pages, outcomes, receipts, and their Parquet schemas."""
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from itertools import islice
@@ -33,13 +33,15 @@ class FinalState(StrEnum):
 
 MAX_ATTEMPTS = 3
 """How often a row is tried, over as many runs, before it is given up (invariant 5)."""
-DEPENDENCY_CAUSES = frozenset(("store_unavailable", "source_unavailable", "no_bucket"))
+DEPENDENCY_CAUSES = frozenset(
+    ("store_unavailable", "source_unavailable", "embedder_unavailable", "no_bucket")
+)
 """Causes that cannot be one object's own: many of them stop a shard."""
 ABANDONED = "abandoned"
 """The cause of rows whose shard no process did."""
 DIED = "died"
 """The cause of rows whose shard killed its process, or one of them did."""
-NOT_COUNTED = frozenset(("store_unavailable", "source_unavailable", ABANDONED, DIED))
+NOT_COUNTED = frozenset(("store_unavailable", "source_unavailable", "embedder_unavailable", ABANDONED, DIED))
 """Causes that are no attempt of a row: an outage, or a shard that died. A missing bucket may stay missing."""
 DIED_ALONE = "died_alone"
 """The cause of a row whose shard, with no other row, killed its process: that is its own."""
@@ -172,6 +174,7 @@ class Outcome:
 
     `observed_at` is the version of the write (ms); `part` names the bulk part that holds the document. `seconds` is
     wall time with all waiting, `reading_seconds` what its pages took to read, now or when they came into the cache.
+    `embedding_tokens` are those that the model counted, now or then; `embedding_calls` of it were made now.
     `gave_up_at` is when a failure without an observation happened (ms, at the earliest).
     """
 
@@ -197,6 +200,9 @@ class Outcome:
     seconds: float = 0.0
     reading_seconds: float = 0.0
     part: str | None = None
+    embedding_status: str | None = None
+    embedding_tokens: int = 0
+    embedding_calls: int = 0
     gave_up_at: int | None = None
 
 
@@ -224,6 +230,9 @@ OUTCOME_SCHEMA = pa.schema(
         ("seconds", pa.float64()),
         ("reading_seconds", pa.float64()),
         ("part", pa.string()),
+        ("embedding_status", pa.string()),
+        ("embedding_tokens", pa.int64()),
+        ("embedding_calls", pa.int32()),
         ("gave_up_at", pa.int64()),
     ]
 )
@@ -285,11 +294,28 @@ class Record(BaseModel):
         return self.model_dump_json(indent=1).encode()
 
 
+def run_fingerprint(extraction: str, embedder: str | None) -> str:
+    """What decides a document's fields: the extraction's fingerprint, and the embedder's identity, if there is one."""
+    return extraction if embedder is None else f"{extraction}+{embedder}"
+
+
+def fingerprint_of_index(meta: Mapping[str, Any]) -> str:
+    """The `run_fingerprint` of what filled an index, by its `_meta`."""
+    embedder = meta.get("embedder", "none")
+    return run_fingerprint(str(meta.get("extraction")), None if embedder == "none" else str(embedder))
+
+
+def filled_by(fingerprint: str) -> dict[str, str]:
+    """The parts of a `run_fingerprint`."""
+    extraction, _, embedder = fingerprint.partition("+")
+    return {"extraction": extraction, "embedder": embedder or "none"}
+
+
 class RunInfo(Record):
     """`run.json`: what a run is, frozen before any shard starts.
 
-    `fingerprint` is that of the extraction; a shard under other settings refuses to work on it. `segments`: keys of the
-    inbox segments that it was made of, together with the runs committed with it.
+    `fingerprint` is that of extraction and embedder (`run_fingerprint`); a shard under other settings refuses to work
+    on it. `segments`: keys of the inbox segments that it was made of, together with the runs committed with it.
     """
 
     format: Literal[1] = 1
@@ -387,6 +413,8 @@ class ShardCounts(Record):
     ocr_pages: int = 0
     cache_hits: int = 0
     bytes: int = 0
+    embedding_calls: int = 0
+    embedding_tokens: int = 0
 
 
 class Receipt(Record):

@@ -176,6 +176,19 @@ class Settings(BaseSettings):
     """Wall time for a document; pages not read by then are left out, those that were are kept."""
     child_memory: Annotated[int, Field(ge=64 * MIB)] = 1536 * MIB
     """Resident memory of a child process and its descendants, in bytes."""
+    embedder: Literal["local", "bedrock", "none"] = "local"
+    """What makes vectors for search by meaning: `local` (a model inside the installation: no network, no cost),
+    `bedrock` (Amazon Titan), or `none`. A change needs a re-index, which reads no document again."""
+    bedrock_model: str = "amazon.titan-embed-text-v2:0"
+    """Bedrock's embedding model; one that takes the requests of Titan V2 and makes 512 dimensions."""
+    bedrock_region: str | None = None
+    """AWS region of Bedrock; without it that of the AWS profile."""
+    bedrock_endpoint: str | None = None
+    """Endpoint of Bedrock's runtime, for a VPC endpoint; without it AWS."""
+    bedrock_concurrency: Annotated[int, Field(ge=1)] = 64
+    """Calls of Bedrock under way at once, in all shards together."""
+    fleet_shards: Annotated[int, Field(ge=1)] = 16
+    """Most shards that run at once, by the size of the compute environment; each has its part of the calls."""
     user_dictionary: str | None = None
     """File (a path or `s3://bucket/key`) of Kuromoji's user dictionary: names that must not be cut into words. A change
     needs a re-index; docs/reindex.md tells its form."""

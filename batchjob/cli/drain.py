@@ -6,6 +6,7 @@ import click
 import structlog
 
 from batchjob.cli import options, services
+from batchjob.cli.embedders import fingerprint_of_runs
 from batchjob.cli.output import log, print_result
 from batchjob.cli.submit import open_submitting
 from batchjob.drain.commit import Committed, Intake, commit_inbox
@@ -15,7 +16,6 @@ from batchjob.drain.receive import ReceiveReport, limits_of, receive_all
 from batchjob.drain.submit import Submitting, submit_runs
 from batchjob.drain.sweep import Swept, sweep
 from batchjob.errors import TransientError
-from batchjob.process.fingerprint import extraction_fingerprint
 from batchjob.settings import Settings, load_settings
 
 
@@ -65,7 +65,7 @@ def _drain(settings: Settings, writer: str, as_json: bool) -> Committed:
     received = receive_all(
         services.queue(settings), store, services.CLOCK, limits_of(settings), key_filter(settings), writer
     )
-    target = Target("incremental", settings.index, extraction_fingerprint(settings))
+    target = Target("incremental", settings.index, fingerprint_of_runs(settings))
     intake = Intake(target, writer, settings.shard_cost, scratch=settings.scratch)
     committed = commit_inbox(intake, store, services.CLOCK)
     _show(received, committed, as_json)

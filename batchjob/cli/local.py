@@ -15,6 +15,7 @@ from batchjob.adapters import embedded
 from batchjob.adapters.opensearch_connection import safe_url
 from batchjob.cli import options, services
 from batchjob.cli.dictionary import read_dictionary
+from batchjob.cli.embedders import fingerprint_of_runs
 from batchjob.cli.manifests import read_folder
 from batchjob.cli.output import log, notice, print_json, print_problems, print_table, progress_bar
 from batchjob.cli.stations import check_failure_limit
@@ -32,7 +33,6 @@ from batchjob.ocr.installed import check as check_ocr
 from batchjob.operate.status import RunStore, read_status
 from batchjob.ports import Store
 from batchjob.process.capacity import capacity
-from batchjob.process.fingerprint import extraction_fingerprint
 from batchjob.records import FinalState, RunInfo, Summary, manifest_batches
 from batchjob.reduce.mapping import ensure_index
 from batchjob.runs import read_summary
@@ -74,7 +74,7 @@ def local(
     with search_server(settings, keep) as url:
         server = services.open_server(settings, url)
         server.version()
-        fingerprint = extraction_fingerprint(settings)
+        fingerprint = fingerprint_of_runs(settings)
         ensure_index(server, settings.index, fingerprint, read_dictionary(settings))
         retries = local_retries(store)
         run = _freeze(

@@ -6,18 +6,27 @@ from dataclasses import asdict, replace
 import click
 
 from batchjob.cli import options, services
+from batchjob.cli.embedders import open_embedder
 from batchjob.cli.output import print_json, print_problems, print_table, printable
 from batchjob.errors import UsageError
-from batchjob.operate.search import HIT_END, HIT_START, Filters, Hit, find, plain
+from batchjob.operate.search import HIT_END, HIT_START, Answer, Filters, Hit, find, plain
 from batchjob.operate.status import RunStatus, read_status
+from batchjob.operate.vector import find_both, find_near, query_vector
 from batchjob.records import Outcome
-from batchjob.settings import load_settings
+from batchjob.settings import Settings, load_settings
 
 
 @click.command()
 @click.argument("query", nargs=-1, required=True)
 @click.option(
     "-n", "--size", type=click.IntRange(1, 1000), default=10, show_default=True, help="Hits to show."
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["text", "vector", "hybrid"]),
+    default="text",
+    show_default=True,
+    help="By words, by meaning, or both fused by rank.",
 )
 @click.option("--department", metavar="NAME", help="Only documents of this department.")
 @click.option("--ext", metavar=".EXT", help="Only files of this ending.")
@@ -31,6 +40,7 @@ from batchjob.settings import load_settings
 def search(
     query: tuple[str, ...],
     size: int,
+    mode: str,
     department: str | None,
     ext: str | None,
     since: int | None,
@@ -44,7 +54,7 @@ def search(
     if not " ".join(query).strip():
         raise UsageError("say what to search for")
     filters = Filters(department, f".{ext.lstrip('.').lower()}" if ext else None, since)
-    answer = find(services.open_index(settings), settings.index, " ".join(query), size, filters)
+    answer = _answer(settings, mode, " ".join(query), size, filters)
     if as_json:
         hits = [asdict(replace(hit, snippet=plain(hit.snippet))) for hit in answer.hits]
         print_json({"total": answer.total, "hits": hits})
@@ -52,6 +62,16 @@ def search(
     click.echo(f"{answer.total} document{'s' if answer.total != 1 else ''} for {' '.join(query)!r}")
     for hit in answer.hits:
         _show(hit)
+
+
+def _answer(settings: Settings, mode: str, query: str, size: int, filters: Filters) -> Answer:
+    index = services.open_index(settings)
+    if mode == "text":
+        return find(index, settings.index, query, size, filters)
+    vector = query_vector(index, settings.index, query, open_embedder(settings))
+    if mode == "vector":
+        return find_near(index, settings.index, vector, size, filters)
+    return find_both(index, settings.index, query, vector, size, filters)
 
 
 def mark(snippet: str, start: str, end: str) -> str:
@@ -64,7 +84,7 @@ def mark(snippet: str, start: str, end: str) -> str:
 
 def _show(hit: Hit) -> None:
     page = f", page {hit.page}" if hit.page else ""
-    click.echo(f"\n  {click.style(printable(hit.s3_key), bold=True)}{page}  (score {hit.score:.1f})")
+    click.echo(f"\n  {click.style(printable(hit.s3_key), bold=True)}{page}  (score {hit.score:.3g})")
     bold = ("\x1b[1m", "\x1b[0m") if sys.stdout.isatty() else ("«", "»")
     if hit.snippet:
         click.echo(f"    {mark(hit.snippet, *bold)}")

@@ -10,6 +10,7 @@ import pyarrow as pa
 from batchjob.adapters.stores import open_bucket
 from batchjob.cli import services
 from batchjob.cli.dictionary import read_dictionary
+from batchjob.cli.embedders import fingerprint_of_runs
 from batchjob.cli.manifests import read_folder, split_place
 from batchjob.cli.output import log, progress_bar
 from batchjob.drain.commit import Intake
@@ -24,7 +25,6 @@ from batchjob.manifest.units import Listing
 from batchjob.operate.search import find
 from batchjob.ports import Jobs
 from batchjob.process.capacity import capacity
-from batchjob.process.fingerprint import extraction_fingerprint
 from batchjob.records import manifest_batches
 from batchjob.reindex.drive import drive
 from batchjob.reindex.gates import Limits
@@ -40,7 +40,7 @@ def open_machine(settings: Settings, *, jobs: bool = True) -> Iterator[Machine]:
     store, writer = services.work_store(settings), services.new_writer()
     index = services.open_index(settings)
     index.version()
-    target = Target("reindex", settings.index, extraction_fingerprint(settings))
+    target = Target("reindex", settings.index, fingerprint_of_runs(settings))
     intake = Intake(target, writer, settings.shard_cost, None, settings.scratch)
     probes = tuple(filter(None, map(str.strip, settings.probe_queries.split(";"))))
     with _open_jobs(settings) if jobs else _no_jobs() as queue:

@@ -9,6 +9,7 @@ import structlog
 
 from batchjob.cli import options, services
 from batchjob.cli.dictionary import read_dictionary
+from batchjob.cli.embedders import embedder_identity
 from batchjob.cli.output import print_json, print_result
 from batchjob.cli.rebuilding import all_rows, check_places, open_machine
 from batchjob.drain.cost import read_rates
@@ -189,6 +190,8 @@ def _show_plan(settings: Settings, places: Sequence[str], as_json: bool) -> None
         "cpu_hours_without_cache": round(planned.cpu_seconds / 3600, 3),
         "same_extraction": bool(found)
         and index.meta(str(old)).get("extraction") == extraction_fingerprint(settings),
+        "same_embedder": bool(found)
+        and index.meta(str(old)).get("embedder", "none") == (embedder_identity(settings) or "none"),
         "differences": drift(found, read_dictionary(settings)) if found else [],
     }
     if not as_json:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from batchjob.adapters.clock import SystemClock
 from batchjob.adapters.queues import open_queue
 from batchjob.adapters.stores import open_source, open_store
+from batchjob.cli.embedders import open_embedder
 from batchjob.errors import UsageError
 from batchjob.ports import DeadLetters, Jobs, Source, Station, Store
 from batchjob.process.fingerprint import extraction_fingerprint
@@ -71,6 +72,7 @@ def surroundings(settings: Settings, run_id: str, work: Store) -> Surroundings:
         thumbnail_url=lambda key: f"{_as_uri(place)}/{key}",
         source=lru_cache(maxsize=64)(lambda bucket: source(settings, bucket)),
         clock=CLOCK,
+        embedder=open_embedder(settings),
     )
 
 

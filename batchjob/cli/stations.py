@@ -124,6 +124,8 @@ def _show_shard(receipt: Receipt, as_json: bool) -> None:
         "pages": counts.pages,
         "ocr_pages": counts.ocr_pages,
         "cache_hits": counts.cache_hits,
+        "embedding_calls": counts.embedding_calls,
+        "embedding_tokens": counts.embedding_tokens,
         "bytes": counts.bytes,
         "seconds": receipt.seconds,
     }

@@ -114,13 +114,13 @@ def find(index: Search, alias: str, query: str, size: int, filters: Filters = NO
     asked = _question(query, filters)
     body = {"query": asked, "size": max(size, LOOKED_AT), "track_total_hits": True, "_source": FIELDS}
     answer = index.search(alias, body)["hits"]
-    texts, near = _texts(index, alias, answer["hits"], size), Query(query)
+    texts, near = texts_of(index, alias, answer["hits"], size), Query(query)
     found = (_hit(hit, texts.get(hit["_id"], ""), near) for hit in answer["hits"])
     hits = sorted(found, key=lambda hit: -hit.score)[:size]
     return Answer(int(answer["total"]["value"]), _with_snippets(index, alias, asked, hits))
 
 
-def _texts(index: Search, alias: str, hits: Sequence[Mapping[str, Any]], size: int) -> Mapping[str, str]:
+def texts_of(index: Search, alias: str, hits: Sequence[Mapping[str, Any]], size: int) -> Mapping[str, str]:
     """The texts of the hits: of as many as were asked for, and of more while they are not too long together."""
     wanted, characters = list[str](), 0
     for place, hit in enumerate(hits):

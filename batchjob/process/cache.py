@@ -2,7 +2,7 @@
 
 import hashlib
 from datetime import UTC
-from typing import Protocol
+from typing import Any, Protocol
 
 import orjson
 
@@ -43,6 +43,21 @@ class ContentCache:
     def save(self, first_page: int, data: bytes) -> None:
         key = layout.cached_group(self._fingerprint, self._sha256, first_page)
         self._store.put(key, _seal(data), content_type="application/json")
+
+
+def recall_embedding(store: Get, identity: str, text: str) -> dict[str, Any] | None:
+    """What was remembered of exactly this text under an embedder's identity."""
+    payload = _load(store, layout.cached_embedding(identity, _text_digest(text)))
+    return None if payload is None else orjson.loads(payload)
+
+
+def remember_embedding(store: Put, identity: str, text: str, entry: dict[str, Any]) -> None:
+    key = layout.cached_embedding(identity, _text_digest(text))
+    store.put(key, _seal(orjson.dumps(entry)), content_type="application/json")
+
+
+def _text_digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _identity(meta: ObjectMeta) -> list[str | int]:

@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 MIB = 1024 * 1024
-BASE_MEMORY = 128 * MIB
-"""The job's own process: 80 MiB measured, and what its results take."""
+BASE_MEMORY = 256 * MIB
+"""The job's own process: 80 MiB measured, 120 MiB of embedding model, and what its results take."""
 WORKER_MEMORY = 750 * MIB
 """An OCR child, which is replaced above 700 MiB resident (process/ocrpool.py), and a parse child's share."""
 METADATA = "ECS_CONTAINER_METADATA_URI_V4"

@@ -18,7 +18,7 @@ from batchjob.errors import (
     SourceMissingError,
     TransientError,
 )
-from batchjob.ports import Clock, CreateOnce, Get
+from batchjob.ports import Clock, CreateOnce, Embedder, Get
 from batchjob.process.ahead import Claim
 from batchjob.process.cache import CacheStore, ContentCache, recall_content, remember_content
 from batchjob.process.conversion import cached_document, extract_document
@@ -34,6 +34,7 @@ from batchjob.process.document import (
     unseen_document,
 )
 from batchjob.process.download import download
+from batchjob.process.embeddings import embedding_of
 from batchjob.process.readers import Readers
 from batchjob.records import (
     MAX_ATTEMPTS,
@@ -63,6 +64,7 @@ class Surroundings:
     thumbnail_url: Callable[[str], str]
     source: Callable[[str], Get]
     clock: Clock
+    embedder: Embedder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +170,30 @@ def _finished(seen: Observation, extraction: Extraction, around: Surroundings, b
         max_content_bytes=around.settings.max_content_bytes,
         thumbnail_url=_keep_thumbnail(seen, extraction, around),
     )
+    attempt = embedding_of(document["content"], around.embedder, around.work)
     problem = next((page.error for page in extraction.pages if page.error), None)
-    outcome = _outcome_of(seen, FinalState.INDEXED, extraction, problem)
-    return Processed(
-        replace(outcome, content_length=document["content_length"]),
-        bulk_lines(document, seen.observed_at),
-        bytes_read,
+    outcome = replace(
+        _outcome_of(seen, FinalState.INDEXED, extraction, problem),
+        content_length=document["content_length"],
+        embedding_status=attempt.embedded.status,
+        embedding_tokens=attempt.embedded.tokens,
+        embedding_calls=attempt.embedded.calls,
     )
+    done = Processed(outcome, bulk_lines(document | attempt.fields(), seen.observed_at), bytes_read)
+    return done if attempt.trouble is None else _without_embedding(done, attempt.trouble)
+
+
+def _without_embedding(done: Processed, trouble: BatchjobError) -> Processed:
+    """The text goes into the index at once. The row comes back, and then finds its text in the cache."""
+    outcome, cause = done.outcome, trouble.cause if isinstance(trouble, TransientError) else ""
+    comes_back = bool(cause) and (outcome.attempt < MAX_ATTEMPTS or cause in NOT_COUNTED)
+    told = replace(
+        outcome,
+        state=FinalState.REQUEUED if comes_back else outcome.state,
+        category=cause or "embedding",
+        message=f"indexed without an embedding: {trouble}",
+    )
+    return replace(done, outcome=told, cause=cause)
 
 
 def _keep_thumbnail(seen: Observation, extraction: Extraction, around: Surroundings) -> str | None:

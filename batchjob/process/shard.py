@@ -27,6 +27,7 @@ from batchjob.records import (
     ShardCounts,
     manifest_from_parquet,
     outcomes_to_parquet,
+    run_fingerprint,
 )
 from batchjob.scratch import scratch_folder
 
@@ -95,7 +96,7 @@ def process_shard(job: ShardJob, store: Store, around: Surroundings, observer: O
 
     Raises UsageError (no such shard, other settings than the run's), TransientError (try again).
     """
-    _check_fingerprint(job.run, around.fingerprint)
+    _check_fingerprint(job.run, around)
     if read_or_none(store, layout.receipt(job.run.run_id, job.shard)) is not None:
         return None
     started = time.monotonic()
@@ -123,11 +124,12 @@ def process_shard(job: ShardJob, store: Store, around: Surroundings, observer: O
     return _publish(job, store, writers, outcomes, tally, time.monotonic() - started)
 
 
-def _check_fingerprint(run: RunInfo, fingerprint: str) -> None:
+def _check_fingerprint(run: RunInfo, around: Surroundings) -> None:
+    fingerprint = run_fingerprint(around.fingerprint, around.embedder.identity if around.embedder else None)
     if run.fingerprint != fingerprint:
         raise UsageError(
-            f"run {run.run_id} was planned under extraction settings {run.fingerprint}, this process has "
-            f"{fingerprint}: use the same settings and OCR data everywhere, or start a new run"
+            f"run {run.run_id} was planned under the settings {run.fingerprint}, this process has {fingerprint}: "
+            "use the same settings, OCR data and embedder (BATCHJOB_EMBEDDER) everywhere, or start a new run"
         )
 
 
@@ -206,6 +208,9 @@ def _count(tally: ShardCounts, done: Processed) -> ShardCounts:
             "ocr_pages": tally.ocr_pages + done.outcome.ocr_pages,
             "cache_hits": tally.cache_hits + done.outcome.cached,
             "bytes": tally.bytes + done.bytes_read,
+            "embedding_calls": tally.embedding_calls + done.outcome.embedding_calls,
+            "embedding_tokens": tally.embedding_tokens
+            + (done.outcome.embedding_tokens if done.outcome.embedding_calls else 0),
         }
     )
 

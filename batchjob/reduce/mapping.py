@@ -7,6 +7,7 @@ from typing import Any
 
 from batchjob.errors import UsageError
 from batchjob.ports import ManageIndex
+from batchjob.records import filled_by
 
 MAPPING_VERSION = 1
 EMBEDDING_DIMENSION = 512
@@ -144,7 +145,7 @@ def analysis(dictionary: Sequence[str] = (), *, icu: bool = False) -> dict[str, 
 
 
 def _filled_by(fingerprint: str) -> dict[str, Any]:
-    return {"extraction": fingerprint, "mapping": MAPPING_VERSION}
+    return {**filled_by(fingerprint), "mapping": MAPPING_VERSION}
 
 
 def ensure_index(
@@ -177,7 +178,7 @@ def ensure_index(
 def check_meta(name: str, meta: Mapping[str, Any], fingerprint: str) -> None:
     """Invariant 10: an index says what filled it, and only the same may add to it. Raises UsageError."""
     wanted = _filled_by(fingerprint)
-    found = {key: meta.get(key) for key in wanted}
+    found = {key: {"embedder": "none", **meta}.get(key) for key in wanted}
     if found != wanted:
         raise UsageError(
             f"index {name!r} was filled under {found}, this run is under {wanted}: use the settings and the image of "

@@ -10,6 +10,7 @@ from batchjob import layout
 from batchjob.drain.ledger import begin_reindex, follow_reindex, read_ledger
 from batchjob.errors import UsageError
 from batchjob.ports import Store
+from batchjob.records import fingerprint_of_index
 from batchjob.reindex.gates import Answers, Gate, Limits, check_gates
 from batchjob.reindex.indexes import (
     ReindexIndex,
@@ -120,7 +121,7 @@ def begin_rollback(machine: Machine) -> str:
         name=layout.new_run_id(now),
         kind="rollback",
         alias=last.alias,
-        fingerprint=str(machine.index.meta(last.old).get("extraction")),
+        fingerprint=fingerprint_of_index(machine.index.meta(last.old)),
         old=last.new,
         new=last.old,
         phase=Phase.SWAP,

@@ -10,10 +10,10 @@ from typing import Any
 
 from batchjob.adapters.clock import SystemClock
 from batchjob.adapters.folder import FolderStore
+from batchjob.cli.embedders import fingerprint_of_runs
 from batchjob.cli.manifests import read_folder
 from batchjob.drain.commit import Intake, freeze_rows
 from batchjob.drain.freeze import Target
-from batchjob.process.fingerprint import extraction_fingerprint
 from batchjob.records import manifest_batches
 from batchjob.settings import Settings
 from tests.bench.material import ROOT
@@ -89,7 +89,7 @@ def objects(output: Path) -> list[dict[str, Any]]:
 def frozen_run(folder: Path, work: Path, shards: int = 1) -> str:
     """Plans a run over the documents in a folder, as `local` would, and returns its name."""
     settings = Settings(work=str(work))
-    intake = Intake(Target("local", settings.index, extraction_fingerprint(settings)), "bench", 1.0, shards)
+    intake = Intake(Target("local", settings.index, fingerprint_of_runs(settings)), "bench", 1.0, shards)
     rows = manifest_batches(read_folder(folder, settings).rows)
     return freeze_rows(intake, FolderStore(work), SystemClock(), rows).runs[0].run_id
 

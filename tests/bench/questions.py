@@ -12,6 +12,7 @@ from tests.bench.intake import planning
 from tests.bench.load import load
 from tests.bench.long_scan import long_scan, memory, thousand_pages
 from tests.bench.manifests import inventory, listing
+from tests.bench.meaning import meaning
 from tests.bench.page import Section
 from tests.bench.pipeline import sample, store
 from tests.bench.quality import quality
@@ -37,5 +38,6 @@ USUAL: dict[str, Callable[[Context], Section]] = {
     "load": load,
     "findability": findability,
     "explain": explain,
+    "meaning": meaning,
 }
 QUESTIONS = {**USUAL, "thousand_pages": thousand_pages}

@@ -11,6 +11,7 @@ import pytest
 
 from batchjob.adapters.folder import FolderStore
 from batchjob.adapters.opensearch import OpenSearchIndex
+from batchjob.errors import ExitCode
 from batchjob.operate.search import Answer, find
 from batchjob.records import FinalState, Outcome, outcomes_from_parquet
 from tests.support.command import Finished, batchjob, environment
@@ -30,7 +31,7 @@ class Sample:
         self.work = work
         self.alias = unique_name("sample")
         self.index = OpenSearchIndex(url)
-        self.env = environment(work=work, index=self.alias, opensearch_url=url)
+        self.env = environment(work=work, index=self.alias, opensearch_url=url, embedder="local")
         self.first = self.local()
         self.projection = index_projection(self.index, f"{self.alias}-000001")
         self.second = self.local()
@@ -38,8 +39,8 @@ class Sample:
     def local(self) -> Finished:
         return batchjob("local", MANIFESTS / "sample.csv", "--json", env=self.env)
 
-    def outcomes(self) -> dict[str, Outcome]:
-        key = f"runs/{self.first.answer['run_id']}/outcomes.parquet"
+    def outcomes(self, run: Finished | None = None) -> dict[str, Outcome]:
+        key = f"runs/{(run or self.first).answer['run_id']}/outcomes.parquet"
         with FolderStore(self.work).open(key) as opened:
             return {outcome.key: outcome for outcome in outcomes_from_parquet(opened.body.read())}
 
@@ -87,6 +88,29 @@ def test_a_second_run_reads_no_content_and_leaves_the_same_index(sample: Sample)
     answer = sample.second.answer
     assert answer["cache_hits"] >= len(READ)
     assert index_projection(sample.index, f"{sample.alias}-000001") == sample.projection
+
+
+def test_documents_are_found_by_their_meaning(sample: Sample) -> None:
+    query = ["search", "how to avoid injury when servicing the machine", "--json", "--mode"]
+    for mode in ("vector", "hybrid"):
+        done = batchjob(*query, mode, env=sample.env)
+        assert done.code == 0
+        assert (
+            "sample/engineering/pump-safety-instructions.pdf"
+            in [hit["s3_key"] for hit in done.answer["hits"]][:3]
+        )
+    done = batchjob(*query, "vector", "--department", "no such", env=sample.env)
+    assert done.answer["hits"] == []
+    assert batchjob(*query, "vector", env=sample.env | {"BATCHJOB_EMBEDDER": "none"}).code == ExitCode.USAGE
+
+
+def test_what_is_read_is_embedded_once(sample: Sample) -> None:
+    first, second = sample.outcomes(), sample.outcomes(sample.second)
+    assert {path: first[path].embedding_status for path in READ} == {
+        path: "ok" if any(READ[path]["phrases"]) else "no_text" for path in READ
+    }
+    assert sum(outcome.embedding_calls for outcome in first.values()) >= len(READ)
+    assert sum(outcome.embedding_calls for outcome in second.values()) == 0
 
 
 def test_log_lines_are_json_and_say_where_they_come_from(sample: Sample) -> None:

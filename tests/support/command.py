@@ -31,9 +31,13 @@ class Finished:
 
 
 def environment(**settings: object) -> dict[str, str]:
-    """This process's environment, with BATCHJOB_* set to `settings` alone."""
+    """This process's environment, with BATCHJOB_* set to `settings` alone; without them no embedder is loaded."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("BATCHJOB_")}
-    return inherited | {f"BATCHJOB_{name.upper()}": str(value) for name, value in settings.items()}
+    return (
+        inherited
+        | {"BATCHJOB_EMBEDDER": "none"}
+        | {f"BATCHJOB_{name.upper()}": str(value) for name, value in settings.items()}
+    )
 
 
 def batchjob(*arguments: object, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Finished:

@@ -12,7 +12,7 @@ from batchjob.adapters.folder import FolderStore
 from batchjob.adapters.stores import open_source
 from batchjob.drain.commit import Intake, freeze_rows
 from batchjob.drain.freeze import Target
-from batchjob.ports import Get, Index, Store
+from batchjob.ports import Embedder, Get, Index, Store
 from batchjob.process.reconcile import Surroundings
 from batchjob.process.shard import ShardJob, process_shard
 from batchjob.records import (
@@ -22,6 +22,7 @@ from batchjob.records import (
     Summary,
     manifest_batches,
     outcomes_from_parquet,
+    run_fingerprint,
 )
 from batchjob.reduce.load import Landed
 from batchjob.reduce.run import ReduceJob, reduce_run
@@ -60,6 +61,7 @@ class Pipeline:
     alias: str
     settings: Settings = field(default_factory=Settings)
     source: Callable[[str], Get] = folder_source
+    embedder: Embedder | None = None
 
     @property
     def store(self) -> FolderStore:
@@ -71,7 +73,8 @@ class Pipeline:
         return Pipeline(folder, self.index, alias, self.settings)
 
     def freeze(self, rows: list[ManifestRow], shards: int) -> RunInfo:
-        return frozen_run(self.store, rows, shards, "unused", FINGERPRINT)
+        fingerprint = run_fingerprint(FINGERPRINT, self.embedder.identity if self.embedder else None)
+        return frozen_run(self.store, rows, shards, "unused", fingerprint)
 
     def process(self, run: RunInfo, shard: int, faults: Faults | None = None, workers: int = 1) -> None:
         faults = faults or Faults()
@@ -84,6 +87,7 @@ class Pipeline:
             thumbnail_url=lambda key: f"https://thumbnails.example/{key}",
             source=self.source,
             clock=SystemClock(),
+            embedder=self.embedder,
         )
         job = ShardJob(run, shard, f"process-{uuid4().hex}", workers)
         process_shard(job, FaultStore(self.store, faults), around, Silent())
