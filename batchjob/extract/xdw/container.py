@@ -25,6 +25,8 @@ MAX_ENTRIES = 200_000
 MAX_TOTAL = 512 * 1024 * 1024
 """Bytes that all streams of a file, and of the files attached to it, may expand to in one child."""
 MAX_FILES = 100
+MAX_NAMES = 16 * 1024 * 1024
+"""Bytes of lists of attributes' names that are taken apart in one child; an annotation has about 1,000."""
 MAX_PROPERTIES = 80 * 1024 * 1024
 """Bytes as they are stored; more than may expand from them only where nothing could be packed."""
 _HEADER, _SEGMENT, _ENTRY, _PROTECTED_ENTRY = 0x60, 0x61, 0x64, 0x67
@@ -59,6 +61,7 @@ class Budget:
 
     size: int = MAX_TOTAL
     files: int = 0
+    names: int = MAX_NAMES
 
     def take(self, size: int) -> None:
         """Counts bytes that are unpacked. Raises XdwError."""
@@ -66,6 +69,13 @@ class Budget:
             message = f"the document expands to more than {MAX_TOTAL:,} bytes in all"
             raise XdwError(message, FailureCategory.TOO_LARGE)
         self.size -= max(size, 0)
+
+    def take_names(self, size: int) -> None:
+        """Counts bytes of a list of attributes' names. Raises XdwError."""
+        if size > self.names:
+            message = f"the document's lists of names have more than {MAX_NAMES:,} bytes in all"
+            raise XdwError(message, FailureCategory.TOO_LARGE)
+        self.names -= size
 
     def take_file(self) -> int:
         """The number, from 1, of an attached file. Raises XdwError."""

@@ -57,6 +57,9 @@ class Document:
         waiting: list[Node] = [root] if self.is_binder else []
         first: Page | None = None
         for document in _documents(root):
+            if document.kind == Kind.BINDER:
+                waiting.append(document)
+                continue
             pages = [Page(node) for node in document.walk() if node.kind == Kind.PAGE]
             waiting.append(document)
             if not pages:
@@ -91,7 +94,7 @@ class Document:
 
     def _name(self, node: Node, page: Page) -> None:
         name = name_of(node) if self.is_binder else None
-        if node.kind == Kind.BINDER:
+        if node.parent is None:
             self.title = self.title or name
         elif name:
             page.head.append(name)
@@ -127,7 +130,7 @@ class Document:
 
 
 def _documents(root: Node) -> list[Node]:
-    """The documents of a binder in order, or the document itself."""
+    """The documents of a binder, and binders in it, in order, or the document itself."""
     if root.kind == Kind.DOCUMENT:
         return [root]
-    return [node for node in root.walk() if node.kind == Kind.DOCUMENT]
+    return [node for node in root.walk() if node.kind in (Kind.DOCUMENT, Kind.BINDER)]

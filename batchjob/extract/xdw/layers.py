@@ -12,7 +12,7 @@ from batchjob.extract.xdw.body import PER_INCH, PER_METRE, Body, Format, read_bo
 from batchjob.extract.xdw.container import Container
 from batchjob.extract.xdw.drawing import Dib, Drawing, Placed, Stored
 from batchjob.extract.xdw.emf import read_emf
-from batchjob.extract.xdw.raster import body_image, compose, dib_image, load_all
+from batchjob.extract.xdw.raster import area, body_image, compose, dib_image, load_all
 from batchjob.extract.xdw.runs import MAX_CHARACTERS
 from batchjob.extract.xdw.tlv import XdwError, numbers
 from batchjob.extract.xdw.tree import Kind, Node, Value, resolve
@@ -132,6 +132,10 @@ class Layer:
             image.draft(mode, image.size)
             return image
 
+        nowhere = sum(not area(item.box) for item, _ in found)
+        if nowhere and any(item.box != _NO_PLACE for item, _ in found):
+            message = f"{nowhere:,} pictures without a place on the page were not read"
+            self.losses.append(Loss(FailureCategory.UNSUPPORTED, message))
         made = compose(_with_places(found), lambda item: self._loaded(lambda: make(item)), mode)
         if made is None:
             return None
@@ -205,6 +209,8 @@ def read_layer(node: Node, page: tuple[int, int], max_pixels: int) -> Layer | No
             drawing.place(Stored(number), _NO_PLACE, (0, 0, 0, 0), 0)
     elif drawing is not None:
         unused = len({*range(len(stored))} - _numbers(drawing))
+    else:
+        unused = sum(picture != value for picture in stored)
     layer = Layer(
         node.container,
         body,

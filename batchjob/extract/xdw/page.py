@@ -23,6 +23,7 @@ from batchjob.extract.xdw.document import Document, Page
 from batchjob.extract.xdw.layers import A4, Layer, read_layer, salvaged_layer, size_of
 from batchjob.extract.xdw.notes import annotation_text, has_text
 from batchjob.extract.xdw.raster import MAX_CANVAS, body_image
+from batchjob.extract.xdw.runs import MAX_CHARACTERS
 from batchjob.extract.xdw.tlv import XdwError
 from batchjob.extract.xdw.tree import KNOWN, Kind, Node
 
@@ -104,13 +105,20 @@ def _content(document: Document, page: Page, losses: list[Loss]) -> tuple[list[L
         container = document.container
         body = parse_body(container, container.entry(page.entry))
         return [salvaged_layer(container, body, document.max_pixels)], notes
-    size = _size(page, losses)
+    size, room = _size(page, losses), MAX_CHARACTERS
     for node in page.node.walk():
+        if room <= 0:
+            message = (
+                f"the page's drawings have more than {MAX_CHARACTERS:,} characters; the rest was not read"
+            )
+            losses.append(Loss(FailureCategory.TOO_LARGE, message))
+            break
         layer, note = _object(document, node, size, losses)
         if note:
             notes.append(note)
         if layer is not None:
             layers.append(layer)
+            room -= len(layer.text)
             notes += [] if layer.is_content else _not_told(layer.text, notes)
     return layers, notes
 

@@ -165,13 +165,13 @@ def compose(
 
     Each comes with its size in pixels, and is loaded when it is put there. None where none can be.
     """
-    found = [(item, size) for item, size in placed if _area(item.box) > 0]
+    found = [(item, size) for item, size in placed if area(item.box) > 0]
     if not found:
         return None
     boxes = [_upright(item.box) for item, _ in found]
     left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
     right, bottom = max(box[2] for box in boxes), max(box[3] for box in boxes)
-    largest, size = max(found, key=lambda pair: _area(pair[0].box))
+    largest, size = max(found, key=lambda pair: area(pair[0].box))
     exact = _part(largest, size)[0] / abs(largest.box[2] - largest.box[0])
     scale = _fit(exact, right - left, bottom - top)
     if len(found) == 1 and scale == exact:
@@ -204,7 +204,8 @@ def _upright(box: Box) -> Box:
     return min(left, right), min(top, bottom), max(left, right), max(top, bottom)
 
 
-def _area(box: Box) -> float:
+def area(box: Box) -> float:
+    """In device units squared."""
     return abs((box[2] - box[0]) * (box[3] - box[1]))
 
 

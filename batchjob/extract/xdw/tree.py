@@ -95,7 +95,9 @@ class Node:
         """The named attributes. Raises XdwError."""
         if self._definitions is None:
             names = self.attribute(_NAMES)
-            self._definitions = [] if names is None else _definitions(resolve(self.container, names))
+            data = b"" if names is None else resolve(self.container, names)
+            self.container.budget.take_names(len(data))
+            self._definitions = _definitions(data)
         return self._definitions
 
     def texts(self) -> Iterator[tuple[str, bytes]]:

@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Callable
 from dataclasses import replace
+from heapq import heappop, heappush
 
 from batchjob.extract.xdw.charsets import SYMBOL, decode, signs_of
 from batchjob.extract.xdw.context import UNITS, Context, Font
@@ -35,6 +36,7 @@ class _Reader:
         self._data = data
         self.drawing = Drawing()
         self._slots: list[Font | str | None] = []
+        self._free: list[int] = []
         self._state = Context()
         self._saved: list[Context] = []
         self._has_window = False
@@ -113,8 +115,8 @@ class _Reader:
 
     def _put(self, made: "Font | str") -> None:
         """Each object takes the lowest free slot."""
-        if None in self._slots:
-            self._slots[self._slots.index(None)] = made
+        if self._free:
+            self._slots[heappop(self._free)] = made
         elif len(self._slots) < _MAX_SLOTS:
             self._slots.append(made)
 
@@ -132,8 +134,9 @@ class _Reader:
 
     def _delete(self, at: int, end: int) -> None:
         (slot,) = self._words(at, end, "<H")
-        if slot < len(self._slots):
+        if slot < len(self._slots) and self._slots[slot] is not None:
             self._slots[slot] = None
+            heappush(self._free, slot)
 
     def _set_align(self, at: int, end: int) -> None:
         self._state = replace(self._state, align=self._words(at, end, "<H")[0])

@@ -161,6 +161,28 @@ def test_properties_beyond_the_limit_are_too_large(tmp_path: Path) -> None:
     assert failure(read(data, tmp_path))[0] == "too_large"
 
 
+def test_long_lists_of_names_that_many_objects_share_are_stopped(tmp_path: Path) -> None:
+    entries = dw.Entries()
+    names = entries.add((dw.numbers(2001, 4, -1, 2) + b"\2a\0") * 60_000)
+    notes = [dw.Object(0x8011, {51: names}) for _ in range(40)]
+    data = dw.write(dw.document(dw.page(*notes, dw.note("メモ"))), entries, dw.Form(plain=True))
+    (page,) = read(data, tmp_path).pages
+    assert page["error"]["category"] == "unsupported"
+    assert "lists of names have more than 16,777,216 bytes in all (" in page["error"]["message"]
+
+
+def test_a_drawing_that_many_objects_share_is_stopped(tmp_path: Path) -> None:
+    entries = dw.Entries()
+    emf = Emf().font(128)
+    for line in range(8):
+        emf.text("字" * 50_000, 0, 100 * line)
+    drawing = entries.add(dw.body(4, emf.bytes()))
+    data = dw.write(dw.document(dw.page(*[dw.content(drawing)] * 30)), entries, dw.Form(plain=True))
+    (page,) = read(data, tmp_path).pages
+    assert page["error"]["category"] == "too_large"
+    assert 2_000_000 <= len(page["text"]) < 3_000_000
+
+
 def test_documents_and_binders_without_pages_are_empty(tmp_path: Path) -> None:
     assert failure(read(dw.write(dw.document()), tmp_path))[0] == "empty"
     category, message = failure(read(dw.write(dw.binder()), tmp_path))

@@ -345,6 +345,26 @@ def test_impossible_sizes_and_places_do_no_harm(value: int, tmp_path: Path) -> N
             assert found.methods == ["ocr"] if body[2] == 5 else ["failed"]
 
 
+def test_pictures_beside_a_scan_and_such_without_a_place_are_told(tmp_path: Path) -> None:
+    entries = dw.Entries()
+    strip = entries.add(dw.body(5, jpeg(scan((300, 300)))))
+    emf = Emf().stretch(dib(scan((150, 100))), (0, 0, 2000, 2000))
+    emf.next_picture().draw_picture((0, 0, 0, 0), (300, 300))
+    beside = dw.content(dw.body(5, jpeg(scan((400, 400)))), pictures=[strip])
+    flat = Emf().stretch(dib(scan((150, 100))), (10, 10, 0, 100))
+    pages = [
+        beside,
+        dw.content(dw.body(4, emf.bytes()), pictures=[strip]),
+        dw.content(dw.body(4, flat.bytes())),
+    ]
+    found = read(dw.write(dw.document(*map(dw.page, pages)), entries), tmp_path)
+    assert [page.get("error", {}).get("message") for page in found.pages] == [
+        "1 stored pictures that no known command draws were not read",
+        "1 pictures without a place on the page were not read",
+        "1 pictures without a place on the page were not read",
+    ]
+
+
 def test_small_pictures_very_far_apart_do_no_harm(tmp_path: Path) -> None:
     emf = Emf()
     for away in (0.0, 9e8):

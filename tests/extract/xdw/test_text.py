@@ -324,6 +324,14 @@ def test_a_binders_documents_come_in_order_with_their_names(tmp_path: Path) -> N
     assert found.methods == ["text", "blank", "text"]
 
 
+def test_the_name_of_a_binder_in_a_binder_begins_its_first_page(tmp_path: Path) -> None:
+    inner = dw.binder(dw.document(dw.page(dw.note("内側"))), name="別冊")
+    found = read(dw.write(dw.binder(dw.document(dw.page(dw.note("外側"))), inner, name="綴じ")), tmp_path)
+    assert found.texts == ["外側", "別冊\n\n内側"]
+    assert found.document is not None
+    assert found.document["title"] == "綴じ"
+
+
 def test_attributes_held_by_an_entry_are_found(tmp_path: Path) -> None:
     entries = dw.Entries()
     plain = dw.note("メモ")
