@@ -17,6 +17,7 @@ def doc_id(bucket: str, key: str) -> str:
 
 
 LEDGER = "ledger.json"
+RUNS = "runs/"
 INBOX = "inbox/"
 CALIBRATION = "calibration.json"
 RETRIES = "inbox/retry-"
@@ -25,6 +26,11 @@ REINDEXES = "reindex/"
 CACHED = "cache/extract/"
 QUARANTINED_ROWS = "quarantine/rows/"
 QUARANTINED_MESSAGES = "quarantine/messages/"
+DAMAGED_SEGMENTS = "quarantine/segments/"
+
+
+def reindex(name: str) -> str:
+    return f"reindex/{name}.json"
 
 
 def listing(name: str) -> str:
@@ -40,6 +46,10 @@ def listing_unit(name: str, plan: str, unit: int) -> str:
     return f"{listing(name)}{plan}/{unit:06d}.json"
 
 
+def listing_progress(name: str, plan: str, unit: int) -> str:
+    return f"{listing(name)}{plan}/{unit:06d}-progress.json"
+
+
 def listing_part(name: str, plan: str, unit: int, writer: str, part: int) -> str:
     return f"{listing(name)}{plan}/{unit:06d}/{writer}-{part:06d}.parquet"
 
@@ -50,6 +60,11 @@ def segment(name: str) -> str:
 
 def quarantined_messages(name: str) -> str:
     return f"{QUARANTINED_MESSAGES}{name}.ndjson"
+
+
+def after_run(run_id: str) -> str:
+    """Sorts after every key of a run, and before those of the next one."""
+    return f"{RUNS}{run_id}0"  # the character after "/"
 
 
 def run_info(run_id: str) -> str:
@@ -110,7 +125,7 @@ def quarantined_row(document: str) -> str:
 
 
 def damaged_segment(key: str) -> str:
-    return f"quarantine/segments/{key.removeprefix(INBOX)}"
+    return f"{DAMAGED_SEGMENTS}{key.removeprefix(INBOX)}"
 
 
 def retry_segment(run_id: str, shard: int) -> str:

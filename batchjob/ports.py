@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Literal, Protocol, Self
@@ -72,7 +73,10 @@ class Put(Protocol):
 
 class PutFile(Protocol):
     def put_file(self, key: str, path: Path) -> None:
-        """Writes or overwrites an object with what a file holds, in bounded memory. Raises TransientError."""
+        """Writes or overwrites an object with a file of any size, whole or not at all, in bounded memory.
+
+        Raises OSError (the file), TransientError.
+        """
         ...
 
 
@@ -137,6 +141,13 @@ class Clock(Protocol):
 
 BATCH = 10
 """Most messages that one call of a queue takes or hands out; SQS's limit."""
+
+
+def in_batches(receipts: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """As many at a time as one call takes."""
+    items = iter(receipts.items())
+    while batch := dict(islice(items, BATCH)):
+        yield batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,20 +219,23 @@ class DeadLetters(Queue, Protocol):
         """
         ...
 
-    def start_move(self, target: str, rate: int | None) -> bool:
-        """Has the service move all messages to the queue `target`, at most `rate` a second.
-
-        False where it cannot: it moves only what came from another queue, not what a rule or a topic put there.
-        """
+    def can_move(self) -> bool:
+        """Whether the service can move messages: only what came from another queue, not from a rule or a topic."""
         ...
 
-    def move(self) -> Move:
-        """The newest move that was started."""
+    def start_move(self, target: str, rate: int | None) -> None:
+        """Has the service move all messages to the queue `target`, at most `rate` a second; where it can."""
+        ...
+
+    def move(self) -> Move | None:
+        """The newest move that was started, if there was one; where the service can move."""
         ...
 
 
 Station = Literal["process", "reduce"]
 JobStatus = Literal["SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED"]
+LOCAL_JOB = "local-"
+"""How the ids of jobs begin that end with the process that submitted them."""
 MAX_CHILDREN = 10_000
 """Children of an array job; AWS Batch's limit."""
 
@@ -345,8 +359,36 @@ class ManageIndex(Protocol):
         """The `_meta` object of the mapping."""
         ...
 
-    def count(self, alias: str) -> int:
-        """How many documents the alias shows."""
+    def count(self, alias: str, query: Mapping[str, Any] | None = None) -> int:
+        """How many documents the alias shows, or how many of them answer a query."""
+        ...
+
+    def indexes(self, pattern: str) -> Sequence[str]:
+        """The names of indexes that fit a pattern with `*`, sorted."""
+        ...
+
+    def structure(self, index: str) -> Mapping[str, Any]:
+        """What GET /<index> tells: `aliases`, `mappings`, and `settings` with all values as text."""
+        ...
+
+    def complete(self, index: str) -> bool:
+        """Whether all copies of its shards are there."""
+        ...
+
+    def normalises(self) -> bool:
+        """Whether the ICU plugin's `icu_normalizer` is installed."""
+        ...
+
+    def configure(self, index: str, settings: Mapping[str, Any]) -> None:
+        """Changes dynamic settings of an index; None stands for the default."""
+        ...
+
+    def change_aliases(self, actions: Sequence[Mapping[str, Any]]) -> None:
+        """Does all actions of the `_aliases` API at once, or none. Raises UsageError where one is impossible."""
+        ...
+
+    def drop(self, index: str) -> None:
+        """Deletes an index; deleting a missing one is no error."""
         ...
 
     def refresh(self, index: str) -> None: ...

@@ -172,6 +172,7 @@ class Outcome:
 
     `observed_at` is the version of the write (ms); `part` names the bulk part that holds the document. `seconds` is
     wall time with all waiting, `reading_seconds` what its pages took to read, now or when they came into the cache.
+    `gave_up_at` is when a failure without an observation happened (ms, at the earliest).
     """
 
     doc_id: str
@@ -196,6 +197,7 @@ class Outcome:
     seconds: float = 0.0
     reading_seconds: float = 0.0
     part: str | None = None
+    gave_up_at: int | None = None
 
 
 OUTCOME_SCHEMA = pa.schema(
@@ -222,6 +224,7 @@ OUTCOME_SCHEMA = pa.schema(
         ("seconds", pa.float64()),
         ("reading_seconds", pa.float64()),
         ("part", pa.string()),
+        ("gave_up_at", pa.int64()),
     ]
 )
 
@@ -291,7 +294,7 @@ class RunInfo(Record):
 
     format: Literal[1] = 1
     run_id: str
-    kind: Literal["incremental", "local"]
+    kind: Literal["incremental", "local", "reindex"]
     index: str
     fingerprint: str
     rows: int
@@ -310,7 +313,8 @@ class Ledger(Record):
     """`ledger.json`, the only commit of intake (invariant 6), always replaced with If-Match.
 
     `adopted`: keys of inbox segments that are part of a run, so that one found again is not taken twice. `open`: runs
-    without a summary. `unsubmitted`: those of them whose jobs do not exist yet. `generation` grows with each version;
+    without a summary. `unsubmitted`: those of them whose jobs do not exist yet. `reindex` is the newest re-index, and
+    `since` the runs that were open when it began or were committed after that. `generation` grows with each version;
     `writer` makes every version of the file unlike any other.
     """
 
@@ -320,6 +324,8 @@ class Ledger(Record):
     adopted: dict[str, Adoption] = {}
     open: tuple[str, ...] = ()
     unsubmitted: tuple[str, ...] = ()
+    reindex: str | None = None
+    since: tuple[str, ...] = ()
 
 
 class Measured(Record):
@@ -350,7 +356,7 @@ class Submission(Record):
 
 
 class GivenUp(Record):
-    """`quarantine/rows/<doc_id>.json`: a row given up after its last attempt, why, in which run and when (ms)."""
+    """`quarantine/rows/<doc_id>.json`: a row given up after its last attempt: why, in which run, when (ms)."""
 
     format: Literal[1] = 1
     run_id: str

@@ -176,6 +176,13 @@ class Settings(BaseSettings):
     """Wall time for a document; pages not read by then are left out, those that were are kept."""
     child_memory: Annotated[int, Field(ge=64 * MIB)] = 1536 * MIB
     """Resident memory of a child process and its descendants, in bytes."""
+    user_dictionary: str | None = None
+    """File (a path or `s3://bucket/key`) of Kuromoji's user dictionary: names that must not be cut into words. A change
+    needs a re-index; docs/reindex.md tells its form."""
+    probe_queries: str = ""
+    """Queries separated by `;` that the new index of a re-index must answer where the old one does."""
+    reindex_tolerance: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Share by which documents may be more or fewer after a re-index, and which may have lost their text."""
     failure_limit: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Share of failed documents above which a finished run exits with 65."""
 

@@ -14,7 +14,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 
 from batchjob.adapters.batch_errors import ThrottledError, translated
 from batchjob.errors import TransientError, UsageError
-from batchjob.ports import MAX_CHILDREN, Job, JobRequest, Station
+from batchjob.ports import LOCAL_JOB, MAX_CHILDREN, Job, JobRequest, Station
 
 if TYPE_CHECKING:
     from mypy_boto3_batch import BatchClient
@@ -105,6 +105,8 @@ class BatchJobs:
             return [_job(summary) for page in pages for summary in page["jobSummaryList"]]
 
     def describe(self, ids: Sequence[str]) -> Sequence[Job]:
+        """Jobs of a machine are unknown to the service, which is not asked for what is no id of its own."""
+        ids = [name for name in ids if not name.startswith(LOCAL_JOB)]
         parts = [ids[start : start + DESCRIBED] for start in range(0, len(ids), DESCRIBED)]
         return [job for part in parts for job in _repeated(self._describe)(part)]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from batchjob.errors import MachineError, UsageError
-from batchjob.ports import Clock, Message, Move, QueueCounts
+from batchjob.ports import Clock, Message, QueueCounts
 
 LOOK_SECONDS = 0.1
 """Between two looks while a receiver waits for a message."""
@@ -130,12 +130,15 @@ class LocalQueue:
             file.execute("COMMIT")
         return {}
 
-    def start_move(self, target: str, rate: int | None) -> bool:
+    def can_move(self) -> bool:
         """There is no service behind it that would."""
         return False
 
-    def move(self) -> Move:
-        return Move("failed", 0, "a local queue moves nothing by itself")
+    def start_move(self, target: str, rate: int | None) -> None:
+        raise UsageError(f"queue {self.url} moves nothing by itself")
+
+    def move(self) -> None:
+        return None
 
 
 def _is_there(file: sqlite3.Connection, key: str) -> bool:

@@ -8,7 +8,8 @@ import orjson
 from opensearchpy.exceptions import OpenSearchException, TransportError
 
 from batchjob.adapters.opensearch_connection import TIMEOUT_SECONDS, Connection, Login
-from batchjob.errors import TransientError, UsageError
+from batchjob.adapters.opensearch_errors import check_version
+from batchjob.errors import PermanentError, TransientError, UsageError
 from batchjob.ports import BulkItem, StoredDocument
 
 BULK_ANSWER = "errors,items.*.status,items.*.error.type,items.*.error.reason"
@@ -30,8 +31,10 @@ class OpenSearchIndex:
         self._connection.close()
 
     def version(self) -> str:
-        """The server's version, for example `3.5.0`."""
-        return str(self._ask("GET", "/")["version"]["number"])
+        """The server's version, for example `3.5.0`. Raises UsageError where it is no OpenSearch of today."""
+        answer = self._ask("GET", "/")
+        with self._understood("version"):
+            return check_version(self._url, answer["version"])
 
     def bulk(self, alias: str, body: bytes) -> Sequence[BulkItem] | None:
         answer = self._ask(
@@ -128,8 +131,41 @@ class OpenSearchIndex:
         meta: Mapping[str, Any] = answer[index]["mappings"].get("_meta", {})
         return meta
 
-    def count(self, alias: str) -> int:
-        return int(self._ask("GET", f"/{alias}/_count")["count"])
+    def count(self, alias: str, query: Mapping[str, Any] | None = None) -> int:
+        body = None if query is None else {"query": dict(query)}
+        with self._understood("count"):
+            return int(self._ask("POST", f"/{alias}/_count", body=body)["count"])
+
+    def indexes(self, pattern: str) -> Sequence[str]:
+        return sorted(self._ask("GET", f"/{pattern}/_alias", params={"ignore_unavailable": "true"}))
+
+    def structure(self, index: str) -> Mapping[str, Any]:
+        with self._understood("index"):
+            found: Mapping[str, Any] = self._ask("GET", f"/{index}")[index]
+        return found
+
+    def complete(self, index: str) -> bool:
+        with self._understood("health"):
+            return bool(self._ask("GET", f"/_cluster/health/{index}")["status"] == "green")
+
+    def normalises(self) -> bool:
+        question = {"tokenizer": "keyword", "char_filter": ["icu_normalizer"], "text": "1"}
+        try:
+            self._ask("POST", "/_analyze", body=question)
+        except TransientError:
+            raise
+        except PermanentError:
+            return False
+        return True
+
+    def configure(self, index: str, settings: Mapping[str, Any]) -> None:
+        self._ask("PUT", f"/{index}/_settings", body=dict(settings))
+
+    def change_aliases(self, actions: Sequence[Mapping[str, Any]]) -> None:
+        self._ask("POST", "/_aliases", body={"actions": list(actions)})
+
+    def drop(self, index: str) -> None:
+        self._ask("DELETE", f"/{index}", params={"ignore_unavailable": "true"})
 
     def refresh(self, index: str) -> None:
         self._ask("POST", f"/{index}/_refresh")

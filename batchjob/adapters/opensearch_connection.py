@@ -1,5 +1,6 @@
 """How OpenSearch is reached, under adapters/opensearch: address, credentials, TLS, and what its errors mean."""
 
+import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,14 @@ from opensearchpy import JSONSerializer, OpenSearch, Urllib3HttpConnection
 from opensearchpy.exceptions import ConnectionError as Unreachable
 from opensearchpy.exceptions import OpenSearchException, TransportError
 
-from batchjob.errors import BatchjobError, BodyTooLargeError, PermanentError, TransientError, UsageError
+from batchjob.adapters.opensearch_errors import reason_of, trouble
+from batchjob.errors import (
+    BatchjobError,
+    BodyTooLargeError,
+    PermanentError,
+    TransientError,
+    UsageError,
+)
 
 CONNECTIONS = 8
 TIMEOUT_SECONDS = 60.0
@@ -53,6 +61,7 @@ class _Connection(Urllib3HttpConnection):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        logging.getLogger("opensearch").setLevel(logging.ERROR)
         self.told = threading.local()
 
     def get_response_headers(self, response: Any) -> Any:
@@ -139,7 +148,10 @@ class Connection:
         if isinstance(error, Unreachable):
             return self._unreachable(error)
         status = error.status_code if isinstance(error, TransportError) else "?"
-        reason = str(error.error) if isinstance(error, TransportError) else str(error)
+        reason = reason_of(error.info, str(error.error)) if isinstance(error, TransportError) else str(error)
+        known = trouble(self.url, status, reason)
+        if known is not None:
+            return known
         if status in (408, 429, "N/A", "?") or (isinstance(status, int) and status >= 500):
             return TransientError(
                 f"OpenSearch at {self.url} answered {status}: {reason}",
@@ -148,10 +160,6 @@ class Connection:
             )
         if status == 413:
             return BodyTooLargeError(f"OpenSearch at {self.url} takes no request of this size (413)")
-        if status in (401, 403):
-            return PermanentError(
-                f"OpenSearch at {self.url} refuses ({status}): check user and permissions; {reason}"
-            )
         return PermanentError(f"OpenSearch at {self.url} answered {status}: {reason}")
 
     def _unreachable(self, error: Unreachable) -> BatchjobError:

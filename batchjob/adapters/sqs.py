@@ -109,21 +109,22 @@ class SqsQueue:
                 refused[message.id] = str(error)
         return refused
 
-    def start_move(self, target: str, rate: int | None) -> bool:
+    def can_move(self) -> bool:
         with translated(self.url):
-            if not self._client.list_dead_letter_source_queues(QueueUrl=self.url).get("queueUrls"):
-                return False
+            return bool(self._client.list_dead_letter_source_queues(QueueUrl=self.url).get("queueUrls"))
+
+    def start_move(self, target: str, rate: int | None) -> None:
+        with translated(self.url):
             limit: Any = {} if rate is None else {"MaxNumberOfMessagesPerSecond": min(rate, 500)}
             self._client.start_message_move_task(
                 SourceArn=self._arn, DestinationArn=SqsQueue(self._client, target)._arn, **limit
             )
-            return True
 
-    def move(self) -> Move:
+    def move(self) -> Move | None:
         with translated(self.url):
             tasks = self._client.list_message_move_tasks(SourceArn=self._arn, MaxResults=1)["Results"]
         if not tasks:
-            return Move("failed", 0, "the service knows of no move")
+            return None
         task = tasks[0]
         return Move(
             MOVES.get(task.get("Status", ""), "failed"),  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from batchjob.adapters.folder import FolderStore
 from batchjob.adapters.source_folder import SourceFolder
 from batchjob.errors import ObjectRefusedError, UsageError
-from batchjob.ports import Bucket, Source, Store
+from batchjob.ports import Bucket, PutFile, Source, Store
 
 if TYPE_CHECKING:
     from batchjob.adapters.s3 import S3Store
@@ -43,6 +43,11 @@ def open_bucket(bucket: str, *, endpoint: str | None) -> Bucket:
     """A bucket in S3, to be listed. Raises UsageError."""
     if not bucket or "/" in bucket:
         raise ObjectRefusedError(f"{bucket!r} is no bucket's name")
+    return _s3(endpoint, bucket)
+
+
+def open_output(bucket: str, *, endpoint: str | None) -> PutFile:
+    """A bucket in S3, for files of any size. Raises UsageError."""
     return _s3(endpoint, bucket)
 
 

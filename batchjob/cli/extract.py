@@ -41,7 +41,10 @@ def extract(ctx: click.Context, files: tuple[Path, ...], doc_type: str | None, a
             )
     failed = 0
     workers = capacity(settings.workers).workers
-    with scratch_folder(settings.scratch) as scratch, Readers(settings, workers, scratch) as readers:
+    with (
+        scratch_folder(settings.scratch) as scratch,
+        Readers(settings, workers, scratch, thumbnails=False) as readers,
+    ):
         for path in files:
             kind = doc_type or type_of(path.as_posix(), settings)
             found = extract_document(path, settings, scratch, NoCache(), readers, kind)

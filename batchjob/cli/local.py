@@ -14,6 +14,7 @@ from rich.progress import Progress as RichProgress
 from batchjob.adapters import embedded
 from batchjob.adapters.opensearch_connection import safe_url
 from batchjob.cli import options, services
+from batchjob.cli.dictionary import read_dictionary
 from batchjob.cli.manifests import read_folder
 from batchjob.cli.output import log, notice, print_json, print_problems, print_table, progress_bar
 from batchjob.cli.stations import check_failure_limit
@@ -74,7 +75,7 @@ def local(
         server = services.open_server(settings, url)
         server.version()
         fingerprint = extraction_fingerprint(settings)
-        ensure_index(server, settings.index, fingerprint)
+        ensure_index(server, settings.index, fingerprint, read_dictionary(settings))
         retries = local_retries(store)
         run = _freeze(
             Intake(

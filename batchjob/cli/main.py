@@ -21,6 +21,8 @@ COMMANDS = {
     "local": "batchjob.cli.local:local",
     "process": "batchjob.cli.stations:process",
     "reduce": "batchjob.cli.stations:reduce",
+    "reindex": "batchjob.cli.reindex:reindex",
+    "rollback": "batchjob.cli.reindex:rollback",
     "manifest": "batchjob.cli.manifest:manifest",
     "plan": "batchjob.cli.plan:plan_command",
     "extract": "batchjob.cli.extract:extract",

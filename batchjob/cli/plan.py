@@ -11,7 +11,7 @@ from batchjob.cli import options, services
 from batchjob.cli.manifests import open_manifest
 from batchjob.cli.output import print_json, print_table
 from batchjob.drain.cost import read_rates
-from batchjob.drain.inbox import SegmentDamagedError
+from batchjob.drain.inbox import SegmentsDamagedError
 from batchjob.errors import TransientError
 from batchjob.operate.plan import Plan, Prices, plan, read_prices, waiting_rows
 from batchjob.scratch import scratch_folder
@@ -31,9 +31,6 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="vCPUs of the shards' job definition.",
 )
 @click.option(
-    "--shards", type=click.IntRange(min=1), help="Shards to cut into (default: by BATCHJOB_SHARD_COST)."
-)
-@click.option(
     "--prices", "price_file", type=FILE, help="JSON file of prices (default: those that came along)."
 )
 @options.work
@@ -42,7 +39,6 @@ def plan_command(
     place: str | None,
     vcpus: int,
     vcpus_a_job: int,
-    shards: int | None,
     price_file: Path | None,
     work: str | None,
     as_json: bool,
@@ -63,7 +59,6 @@ def plan_command(
             scratch,
             read_rates(store),
             shard_cost=settings.shard_cost,
-            shards=shards,
             queued=queued,
         )
     values = _values(found, prices, found.seconds(vcpus, vcpus_a_job), vcpus)
@@ -81,8 +76,8 @@ def _rows(place: str | None, settings: Settings) -> Iterator[Iterator[pa.RecordB
         return
     try:
         yield iter(waiting_rows(services.work_store(settings), services.CLOCK.now_ms()))
-    except SegmentDamagedError as error:
-        raise TransientError(f"{error}; the next drain sets it aside", cause="inbox") from None
+    except SegmentsDamagedError as error:
+        raise TransientError(f"{error}; the next drain sets that aside", cause="inbox") from None
 
 
 def _values(found: Plan, prices: Prices, seconds: float, vcpus: int) -> dict[str, object]:
@@ -109,7 +104,7 @@ def _values(found: Plan, prices: Prices, seconds: float, vcpus: int) -> dict[str
             for family, price in prices.vcpu_hour.items()
         },
         "currency": prices.currency,
-        "prices_noted": prices.noted,
+        "prices_noted": prices.noted.isoformat(),
         "prices_source": prices.source,
         "region": prices.region,
     }

@@ -9,17 +9,18 @@ import click
 from batchjob.cli import options, services
 from batchjob.cli.output import print_json, print_result, print_table
 from batchjob.drain.filters import key_filter
-from batchjob.drain.giveups import find_given_up, given_up, names_of, retry, row_of
+from batchjob.drain.giveups import given_up, names_of, retry, row_of
 from batchjob.drain.quarantine import QuarantinedMessage
-from batchjob.drain.unread import reread, unread_messages
+from batchjob.drain.unread import damaged_segments, reread, unread_messages
 from batchjob.errors import UsageError
+from batchjob.ports import ObjectMeta
 from batchjob.records import GivenUp
 from batchjob.settings import load_settings
 
 
 @click.group()
 def quarantine() -> None:
-    """Documents given up after three attempts (a later success clears them), and messages that nobody can read."""
+    """Documents given up after three attempts (a later success clears them), and what nobody can read."""
 
 
 @quarantine.command("list")
@@ -29,19 +30,44 @@ def quarantine() -> None:
 def list_all(limit: int, work: str | None, as_json: bool) -> None:
     """List what is there, the newest first, with the cause of each."""
     store = services.work_store(load_settings(work=work))
-    rows = sorted(given_up(store), key=lambda one: -one.at)
-    messages = sorted(unread_messages(store), key=lambda one: -one.quarantined_at)
+    damaged: list[UsageError] = []
+    rows = sorted(given_up(store, damaged), key=lambda one: -one.at)
+    messages = sorted(unread_messages(store, damaged), key=lambda one: -one.quarantined_at)
+    segments = sorted(damaged_segments(store), key=lambda one: one.last_modified, reverse=True)
     if as_json:
         shown = {
             "documents": [_document(one) for one in rows[:limit]],
             "messages": [_message(one) for one in messages[:limit]],
+            "segments": [_segment(one) for one in segments[:limit]],
         }
-        print_json({"rows": len(rows), "unreadable_messages": len(messages), "shown": shown})
-        return
+        counts = {"rows": len(rows), "unreadable_messages": len(messages), "damaged_segments": len(segments)}
+        print_json({**counts, "damaged_files": list(map(str, damaged)), "shown": shown})
+    else:
+        _show_lists(rows, messages, segments, limit)
+    _check(damaged)
+
+
+def _check(damaged: Sequence[UsageError]) -> None:
+    """Raises UsageError, once all else is done."""
+    if damaged:
+        more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
+        raise UsageError(f"{damaged[0]}{more}")
+
+
+def _show_lists(
+    rows: Sequence[GivenUp],
+    messages: Sequence[QuarantinedMessage],
+    segments: Sequence[ObjectMeta],
+    limit: int,
+) -> None:
     cells = [[row_of(one).key, one.category, one.message, _when(one.at), one.run_id] for one in rows[:limit]]
     print_table(f"{len(rows)} documents given up", ["document", "why", "", "when", "run"], cells)
     cells = [[one.message_id, one.reason, _when(one.quarantined_at)] for one in messages[:limit]]
     print_table(f"{len(messages)} messages that nobody can read", ["message", "why", "when"], cells)
+    places = [list(_segment(one).values()) for one in segments[:limit]]
+    print_table(
+        f"{len(segments)} damaged segments set aside", ["object", "bytes", "when"], places, numbers=[1]
+    )
 
 
 @quarantine.command()
@@ -51,9 +77,11 @@ def list_all(limit: int, work: str | None, as_json: bool) -> None:
 def show(name: str, work: str | None, as_json: bool) -> None:
     """Show all that is known of NAME: a key, a URI, a document's id, or a message's id."""
     store = services.work_store(load_settings(work=work))
-    found = [_document(one) | one.row for one in find_given_up(store, [name])]
-    found += [asdict(one) for one in unread_messages(store) if one.message_id == name]
+    damaged: list[UsageError] = []
+    found = [_document(one) | one.row for one in given_up(store, damaged) if name in names_of(one)]
+    found += [asdict(one) for one in unread_messages(store, damaged) if one.message_id == name]
     if not found:
+        _check(damaged)
         raise _unknown([name])
     if as_json:
         print_json({"found": found})
@@ -78,10 +106,11 @@ def retry_all(names: tuple[str, ...], everything: bool, work: str | None, as_jso
         raise UsageError("name what is to be tried again, or give --all")
     settings = load_settings(work=work)
     store, writer = services.work_store(settings), services.new_writer()
-    chosen = list(given_up(store)) if everything else find_given_up(store, names)
-    known = {name for one in chosen for name in names_of(one)} | {
-        one.message_id for one in unread_messages(store)
-    }
+    damaged: list[UsageError] = []
+    rows = given_up(store, damaged)
+    chosen = [one for one in rows if everything or not names_of(one).isdisjoint(names)]
+    messages = {one.message_id for one in unread_messages(store, damaged)}
+    known = {name for one in chosen for name in names_of(one)} | messages
     if unknown := [name for name in names if name not in known]:
         raise _unknown(unknown)
     retry(store, chosen, writer)
@@ -92,6 +121,7 @@ def retry_all(names: tuple[str, ...], everything: bool, work: str | None, as_jso
         "messages_still_unreadable": again.still_unread,
     }
     print_result("into the next run", values, as_json)
+    _check(damaged)
 
 
 def _unknown(names: Sequence[str]) -> UsageError:
@@ -119,6 +149,11 @@ def _message(found: QuarantinedMessage) -> dict[str, object]:
         "reason": found.reason,
         "quarantined_at": _when(found.quarantined_at),
     }
+
+
+def _segment(found: ObjectMeta) -> dict[str, object]:
+    when = found.last_modified.astimezone(UTC).isoformat(timespec="seconds")
+    return {"object": found.key, "size": found.size, "set_aside_at": when}
 
 
 def _when(moment: int) -> str:

@@ -5,7 +5,7 @@ import click
 from batchjob.cli import options, services
 from batchjob.cli.output import print_json, print_table
 from batchjob.drain.ledger import check_committed, read_ledger
-from batchjob.drain.openruns import OpenRun, abandon, look_at, missing_shards
+from batchjob.drain.openruns import OpenRun, abandon, look_at, missing_shards, never_committed
 from batchjob.errors import UsageError
 from batchjob.runs import read_run, read_summary
 from batchjob.settings import load_settings
@@ -20,7 +20,7 @@ def runs() -> None:
 @options.work
 @options.as_json
 def list_runs(work: str | None, as_json: bool) -> None:
-    """List the runs that the ledger calls open, oldest first, with how far they are."""
+    """List the runs that the ledger calls open, oldest first, with how far they are, and what dead drains left."""
     store = services.work_store(load_settings(work=work))
     ledger, found, failures = read_ledger(store), list[OpenRun](), list[UsageError]()
     for run_id in sorted(ledger.open):
@@ -28,12 +28,17 @@ def list_runs(work: str | None, as_json: bool) -> None:
             found.append(look_at(store, ledger, run_id))
         except UsageError as error:
             failures.append(error)
+    loose = never_committed(store)
     if as_json:
-        print_json({"runs": [_values(one) for one in found]})
+        print_json({"runs": [_values(one) for one in found], "never_committed": loose})
     else:
         rows = [list(_values(one).values()) for one in found]
         columns = ["run", "kind", "phase", "rows", "shards", "done"]
         print_table(f"{len(found)} open runs", columns, rows, numbers=[3, 4, 5])
+        if loose:
+            print_table(
+                f"{len(loose)} runs that were never committed", ["run"], [[run_id] for run_id in loose]
+            )
     if failures:
         raise failures[0]
 

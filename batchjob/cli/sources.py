@@ -9,16 +9,17 @@ from typing import Any
 import click
 import pyarrow as pa
 
-from batchjob.adapters.stores import open_bucket, open_store
+from batchjob.adapters.stores import open_bucket, open_output
 from batchjob.cli import options, services
 from batchjob.cli.manifests import open_manifest, read_folder, split_place
 from batchjob.cli.output import print_result
 from batchjob.errors import UsageError
 from batchjob.manifest.changed import changed, known_objects
 from batchjob.manifest.inventory import MANIFEST
-from batchjob.manifest.listing import Listing, forget_listing, list_bucket
+from batchjob.manifest.listing import forget_listing, list_bucket
 from batchjob.manifest.read import read_manifest
 from batchjob.manifest.select import Selection, Tally, select
+from batchjob.manifest.units import Listing
 from batchjob.manifest.write import write_manifest
 from batchjob.records import manifest_batches
 from batchjob.scratch import scratch_folder
@@ -178,5 +179,4 @@ def _write(request: Request, batches: Batches) -> None:
     bucket, key = split_place(request.output)
     with scratch_folder(request.settings.scratch) as scratch:
         write_manifest(batches, scratch / "manifest.parquet")
-        data = (scratch / "manifest.parquet").read_bytes()
-    open_store(f"s3://{bucket}", endpoint=request.settings.s3_endpoint).put(key, data)
+        open_output(bucket, endpoint=request.settings.s3_endpoint).put_file(key, scratch / "manifest.parquet")

@@ -9,6 +9,7 @@ import pyarrow as pa
 import structlog
 
 from batchjob.cli import options, services
+from batchjob.cli.dictionary import read_dictionary
 from batchjob.cli.output import log, print_result, progress_bar
 from batchjob.drain.ledger import check_committed
 from batchjob.errors import TooManyFailedError, UsageError
@@ -160,6 +161,7 @@ def reduce(
             allow_deletes,
             settings.scratch,
             settings.opensearch_retry_seconds,
+            read_dictionary(settings),
         )
         summary = reduce_run(job, store, index, services.CLOCK, Bodies(bar))
     _show_reduce(summary, as_json)

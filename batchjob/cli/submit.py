@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 import click
 import structlog
@@ -10,27 +9,25 @@ import structlog
 from batchjob.cli import options, services
 from batchjob.cli.output import print_json, print_result, print_table, progress_bar
 from batchjob.drain.ledger import check_committed
-from batchjob.drain.submit import (
-    Submitting,
-    process_name,
-    reduce_name,
-    start_reducer,
-    submit_run,
-    submit_runs,
-)
-from batchjob.drain.sweep import Submitter, Sweeper, Swept
+from batchjob.drain.submit import Submitting, submit_runs
 from batchjob.drain.sweep import sweep as sweep_runs
-from batchjob.errors import TransientError
+from batchjob.errors import BatchjobError, ExitCode, TooManyFailedError, TransientError, UsageError
+from batchjob.ports import Job, Jobs
 from batchjob.runs import read_run, read_summary
 from batchjob.settings import Settings, load_settings
+
+FAILURES: dict[int, type[BatchjobError]] = {
+    ExitCode.USAGE: UsageError,
+    ExitCode.TOO_MANY_FAILED: TooManyFailedError,
+}
 
 
 @contextmanager
 def open_submitting(settings: Settings, writer: str) -> Iterator[Submitting]:
     """Submission to the queue of the settings; jobs of this machine have ended when it closes.
 
-    Jobs are told where the work is; everything else is in their definition. Raises UsageError, and TransientError
-    where a job of this machine failed.
+    Jobs are told where the work is; everything else is in their definition. Raises UsageError, and where a job of
+    this machine failed what it failed with.
     """
     store, told = services.work_store(settings), {"BATCHJOB_WORK": settings.work}
     if services.job_queue(settings) != services.LOCAL_QUEUE:
@@ -43,15 +40,20 @@ def open_submitting(settings: Settings, writer: str) -> Iterator[Submitting]:
     with progress_bar() as bar:
         jobs = LocalJobQueue(capacity(None).workers, Progress(bar, None), services.CLOCK)
         yield Submitting(store, jobs, services.CLOCK, writer, told)
-        failed = [job for job in jobs.wait() if job.status == "FAILED"]
-    if failed:
-        raise TransientError(f"job {failed[0].name} failed {failed[0].reason}; the lines above say why")
+        ended = jobs.wait()
+    for job in ended:
+        if job.status == "FAILED":
+            raise _failure(jobs, job)
 
 
-def heal(by: Submitting) -> Swept:
-    """One sweep over all open runs. Raises UsageError, TransientError."""
-    submitter = Submitter(partial(submit_run, by), partial(start_reducer, by), process_name, reduce_name)
-    return sweep_runs(Sweeper(by.store, by.jobs, submitter, by.clock, by.writer))
+def _failure(jobs: Jobs, job: Job) -> BatchjobError:
+    """What the end of a local job means for the command, by the exit code of the first of its processes that failed."""
+    children = jobs.describe([f"{job.id}:{number}" for number in range(sum(job.children.values()))])
+    failed = next((child for child in children if child.exit_code), job)
+    number = failed.id.partition(":")[2]
+    told = f"job {job.name}{f', shard {number},' if number else ''} ended with exit code {failed.exit_code}"
+    reason = f" ({failed.reason})" if failed.reason else ""
+    return FAILURES.get(failed.exit_code or 0, TransientError)(f"{told}{reason}; the lines above say why")
 
 
 @click.command()
@@ -93,7 +95,7 @@ def sweep(work: str | None, job_queue: str | None, as_json: bool) -> None:
     settings = load_settings(work=work, job_queue=job_queue)
     structlog.contextvars.bind_contextvars(phase="sweep")
     with open_submitting(settings, services.new_writer()) as by:
-        swept = heal(by)
+        swept = sweep_runs(by)
     values = {
         "closed": swept.closed,
         "submitted": swept.submitted,

@@ -13,7 +13,7 @@ from batchjob.drain.cut import Cut, cut, cut_evenly
 from batchjob.drain.freeze import Target, discard, freeze, new_runs
 from batchjob.drain.gather import gather
 from batchjob.drain.inbox import (
-    SegmentDamagedError,
+    SegmentsDamagedError,
     list_segments,
     read_segments,
     remove_segments,
@@ -34,8 +34,9 @@ ROUNDS = 10
 class Intake:
     """How runs are made: for what, of which size, by whom.
 
-    `shards` is their number, or without it they cost about `shard_cost` CPU seconds. `writer` is this process's name;
-    `scratch` is a folder on a disk with room for the rows, without it the system's temporary folder.
+    Shards cost about `shard_cost` CPU seconds, so that a row which may have killed its shard, and costs more each
+    time, ends alone. `shards` is a number of them instead, for runs whose rows do not come back so. `writer` is this
+    process's name; `scratch` is a folder on a disk with room for the rows, without it the system's temporary folder.
     """
 
     target: Target
@@ -56,7 +57,6 @@ class Committed:
     runs: list[RunInfo] = field(default_factory=list)
     rows: int = 0
     repeated: int = 0
-    segments: int = 0
     waiting: int = 0
     damaged: list[str] = field(default_factory=list)
     cost: float = 0.0
@@ -81,8 +81,8 @@ def commit_inbox(intake: Intake, store: Store, clock: Clock) -> Committed:
         except (ObjectMissingError, SegmentsTakenError):
             rounds += 1
             continue
-        except SegmentDamagedError as error:
-            damaged.append(set_aside(store, error.key))
+        except SegmentsDamagedError as error:
+            damaged += [set_aside(store, key) for key in error.keys]
             continue
         remove_segments(store, found.due)
         return replace(done, waiting=len(found.waiting), damaged=damaged)
@@ -131,7 +131,7 @@ def freeze_rows(
     with scratch_folder(intake.scratch) as scratch, _room(scratch):
         rows = gather(batches, scratch, read_rates(store))
         if not len(rows):
-            return Committed(segments=len(segments))
+            return Committed()
         pieces = _cut(intake, rows.costs)
         runs = new_runs(pieces, intake.target, segments, clock)
         freeze(runs, rows, pieces, store, scratch)
@@ -139,7 +139,6 @@ def freeze_rows(
             runs,
             len(rows),
             rows.repeated,
-            len(segments),
             cost=float(rows.costs.sum()),
             imbalance=pieces.imbalance,
         )

@@ -29,7 +29,7 @@ SHARD = "shard"
 class Target:
     """What runs are for: the index they fill, and the extraction settings they stand for."""
 
-    kind: Literal["incremental", "local"]
+    kind: Literal["incremental", "local", "reindex"]
     index: str
     fingerprint: str
 

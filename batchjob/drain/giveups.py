@@ -1,10 +1,11 @@
 """Rows that were given up after their last attempt: what they are, and their way back into the inbox."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from batchjob import layout
+from batchjob.errors import UsageError
 from batchjob.ports import CreateOnce, Delete, Get, List, read_or_none
 from batchjob.records import GivenUp, ManifestRow, manifest_row, manifest_to_parquet
 from batchjob.runs import parse_record
@@ -23,20 +24,18 @@ def row_of(found: GivenUp) -> ManifestRow:
     return manifest_row(found.row)
 
 
-def given_up(store: QuarantineStore) -> Iterator[GivenUp]:
-    """Every row that was given up, and that no later run could read.
+def given_up(store: QuarantineStore, damaged: list[UsageError]) -> Iterator[GivenUp]:
+    """Every row that was given up, and that no later run could read; `damaged` gets an error for each other record.
 
-    Raises UsageError (a damaged record), TransientError.
+    Raises TransientError.
     """
     for meta in store.list(layout.QUARANTINED_ROWS):
         data = read_or_none(store, meta.key)
         if data is not None:
-            yield parse_record(GivenUp, meta.key, data)
-
-
-def find_given_up(store: QuarantineStore, names: Collection[str]) -> list[GivenUp]:
-    """The rows that are named by key, by URI or by the document's id. Raises TransientError."""
-    return [row for row in given_up(store) if not names_of(row).isdisjoint(names)]
+            try:
+                yield parse_record(GivenUp, meta.key, data)
+            except UsageError as error:
+                damaged.append(error)
 
 
 def names_of(found: GivenUp) -> set[str]:

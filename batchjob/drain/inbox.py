@@ -1,7 +1,7 @@
 """The inbox: drained events and rows that come back, until a run that holds them is committed."""
 
 import io
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,20 +19,22 @@ READERS = 8
 """Segments fetched at once, and so the most that are held."""
 
 
-class InboxStore(Get, Put, List, Delete, Protocol):
-    """The verbs for the inbox."""
+class SetAsideStore(Get, Put, Delete, Protocol):
+    """The verbs for moving a segment to the quarantine."""
 
 
 class ReadStore(Get, List, Protocol):
     """The verbs for looking at the inbox."""
 
 
-class SegmentDamagedError(BatchjobError):
-    """A segment is no Parquet file of manifest rows; `key` names it."""
+class SegmentsDamagedError(BatchjobError):
+    """Segments are no Parquet files of manifest rows; `why` by key."""
 
-    def __init__(self, key: str, why: object) -> None:
-        super().__init__(f"{key} cannot be read: {why}")
-        self.key = key
+    def __init__(self, why: Mapping[str, str]) -> None:
+        first = next(iter(why))
+        others = f", and {len(why) - 1} other segments cannot" if len(why) > 1 else ""
+        super().__init__(f"{first} cannot be read: {why[first]}{others}")
+        self.keys = tuple(why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def sort_by_due(store: Get, keys: Collection[str], now: int) -> Segments:
     """A segment waits as a whole until the last of its rows is due (`not_before`).
 
     The rows of one were all written by one reducer at one time, at most half an hour apart in what they wait for.
-    Only retries wait, so nothing else is read. Raises ObjectMissingError, SegmentDamagedError, TransientError.
+    Only retries wait, so nothing else is read. Raises ObjectMissingError, SegmentsDamagedError, TransientError.
     """
     found = Segments([], [])
     retries = [key for key in keys if key.startswith(layout.RETRIES)]
@@ -64,24 +66,32 @@ def sort_by_due(store: Get, keys: Collection[str], now: int) -> Segments:
 
 
 def read_segments(store: Get, keys: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """All rows in MANIFEST_SCHEMA. Raises ObjectMissingError, SegmentDamagedError, TransientError."""
+    """All rows in MANIFEST_SCHEMA. Raises ObjectMissingError, TransientError, SegmentsDamagedError (at the end)."""
     for _, rows in _read(store, keys):
         yield from rows.to_batches(max_chunksize=65_536)
 
 
 def _read(store: Get, keys: Sequence[str]) -> Iterator[tuple[str, pa.Table]]:
-    def fetch(key: str) -> pa.Table:
+    """Each whole segment; damaged ones are told once all have been read, so that one look finds all of them."""
+    damaged: dict[str, str] = {}
+
+    def fetch(key: str) -> pa.Table | None:
         with store.open(key) as opened:
             data = opened.body.read()
         try:
             return _conform(pq.read_table(io.BytesIO(data)))
         except (pa.ArrowException, ValueError, KeyError) as error:
-            raise SegmentDamagedError(key, error) from None
+            damaged[key] = str(error)
+            return None
 
     with ThreadPoolExecutor(READERS, thread_name_prefix="inbox") as pool:
         for start in range(0, len(keys), READERS):
             group = keys[start : start + READERS]
-            yield from zip(group, pool.map(fetch, group), strict=True)
+            for key, rows in zip(group, pool.map(fetch, group), strict=True):
+                if rows is not None:
+                    yield key, rows
+    if damaged:
+        raise SegmentsDamagedError(damaged)
 
 
 def _conform(rows: pa.Table) -> pa.Table:
@@ -117,7 +127,7 @@ def local_retries(store: ReadStore) -> list[str]:
     return [key for key in keys if layout.run_of_retries(key) in local]
 
 
-def set_aside(store: InboxStore, key: str) -> str:
+def set_aside(store: SetAsideStore, key: str) -> str:
     """Moves a damaged segment out of the way of the others, and returns where it is. Raises TransientError."""
     place = layout.damaged_segment(key)
     try:

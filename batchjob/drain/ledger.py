@@ -40,9 +40,9 @@ def read_ledger(store: Get) -> Ledger:
 def check_committed(store: Get, run: RunInfo) -> None:
     """Nobody may work on a run that a drain left before its commit: its events go into another one (invariant 6).
 
-    Runs of `local` are never in the ledger. Raises UsageError, TransientError.
+    Runs of `local` and of a re-index are never in the ledger. Raises UsageError, TransientError.
     """
-    if run.kind != "local" and run.run_id not in read_ledger(store).open:
+    if run.kind == "incremental" and run.run_id not in read_ledger(store).open:
         raise UsageError(
             f"run {run.run_id} was never committed: its events are still in the inbox, and `batchjob drain` takes them"
         )
@@ -114,6 +114,7 @@ def commit_runs(
                 "adopted": adopted,
                 "open": (*ledger.open, *runs),
                 "unsubmitted": (*ledger.unsubmitted, *runs),
+                "since": (*ledger.since, *runs) if ledger.reindex else (),
             }
         )
 
@@ -138,6 +139,30 @@ def close_runs(store: LedgerStore, writer: str, runs: Collection[str]) -> Ledger
             update={"open": _without(ledger.open, runs), "unsubmitted": _without(ledger.unsubmitted, runs)}
         ),
     )
+
+
+def begin_reindex(store: LedgerStore, writer: str, name: str, before: str | None) -> Ledger:
+    """From here on runs are noted in `since`. Raises UsageError where another re-index than `before` is the newest."""
+
+    def change(ledger: Ledger) -> Ledger:
+        if ledger.reindex == name:
+            return ledger
+        if ledger.reindex != before:
+            raise UsageError(f"another process began the re-index {ledger.reindex} at this moment")
+        return ledger.model_copy(update={"reindex": name, "since": ledger.open})
+
+    return change_ledger(store, writer, change)
+
+
+def follow_reindex(store: LedgerStore, writer: str, name: str | None, before: str) -> Ledger:
+    """Puts a re-index's way back in its place, with the same runs; None ends the noting. Raises TransientError."""
+
+    def change(ledger: Ledger) -> Ledger:
+        if ledger.reindex != before:
+            return ledger
+        return ledger.model_copy(update={"reindex": name, "since": ledger.since if name else ()})
+
+    return change_ledger(store, writer, change)
 
 
 def forget_segments(store: LedgerStore, writer: str, still_there: Collection[str], now: int) -> Ledger:

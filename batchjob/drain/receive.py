@@ -3,11 +3,10 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Literal, Protocol
 
 from batchjob import layout
@@ -15,7 +14,7 @@ from batchjob.drain.buffer import Buffer
 from batchjob.drain.filters import KeyFilter
 from batchjob.drain.quarantine import to_lines
 from batchjob.errors import MachineError, TransientError
-from batchjob.ports import BATCH, Clock, CreateOnce, Get, Queue
+from batchjob.ports import BATCH, Clock, CreateOnce, Get, Queue, in_batches
 from batchjob.records import manifest_to_parquet
 from batchjob.settings import MIB, Settings
 
@@ -28,8 +27,8 @@ LAST_SECONDS = 25.0
 Stopped = Literal["empty", "time", "count"]
 
 
-class InboxStore(Get, CreateOnce, Protocol):
-    """The verbs for the inbox and the quarantine."""
+class WriteStore(Get, CreateOnce, Protocol):
+    """The verbs for writing to the inbox and the quarantine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ class ReceiveReport:
 
 
 def receive_all(
-    queue: Queue, store: InboxStore, clock: Clock, limits: Limits, keys: KeyFilter, writer: str
+    queue: Queue, store: WriteStore, clock: Clock, limits: Limits, keys: KeyFilter, writer: str
 ) -> ReceiveReport:
     """Receives until a limit is reached or the queue is empty; `writer` makes the segments' names unlike others.
 
@@ -112,7 +111,7 @@ class _Drain:
     """What the receivers of one drain share."""
 
     def __init__(
-        self, queue: Queue, store: InboxStore, clock: Clock, limits: Limits, keys: KeyFilter, writer: str
+        self, queue: Queue, store: WriteStore, clock: Clock, limits: Limits, keys: KeyFilter, writer: str
     ) -> None:
         self.queue, self.store, self.clock = queue, store, clock
         self.limits, self.keys, self.writer = limits, keys, writer
@@ -254,7 +253,7 @@ class _Receiver:
         waiting = dict(receipts)
         for _ in range(DELETE_TRIES):
             refused: dict[str, str] = {}
-            for batch in _batches(dict(waiting)):
+            for batch in in_batches(dict(waiting)):
                 self._extend_if_due(waiting)
                 failed = self._drain.queue.delete(batch)
                 for message in batch:
@@ -269,11 +268,5 @@ class _Receiver:
         seconds = self._drain.limits.visibility_seconds
         if receipts and time.monotonic() - self._hidden_at >= seconds / 3:
             self._hidden_at = time.monotonic()
-            for batch in _batches(receipts):
+            for batch in in_batches(receipts):
                 self._drain.queue.extend(batch, seconds)
-
-
-def _batches(receipts: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    items = iter(receipts.items())
-    while batch := dict(islice(items, BATCH)):
-        yield batch

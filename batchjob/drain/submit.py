@@ -16,7 +16,7 @@ from batchjob.errors import (
     TransientError,
     UsageError,
 )
-from batchjob.ports import Clock, Get, Job, JobRequest, Jobs, Store
+from batchjob.ports import LOCAL_JOB, Clock, Get, Job, JobRequest, Jobs, Store
 from batchjob.records import RunInfo, Submission
 from batchjob.runs import read_run, read_summary
 
@@ -51,13 +51,15 @@ def reduce_name(run_id: str) -> str:
 def submit_run(by: Submitting, run_id: str) -> Submission:
     """Sees that the run has its jobs, and returns them; one that has them already is left as it is.
 
+    Jobs of a machine whose process has ended are none.
+
     Raises UsageError (no such run, refused: nothing was submitted), TransientError (no answer, or another process is
     at it: later the same call finds out what became of it).
     """
     run = read_run(by.store, run_id)
     for _ in range(TRIES):
         known, etag = _read(by.store, run_id)
-        if known is not None and known.process_job is not None:
+        if known is not None and known.process_job is not None and not _is_lost(by.jobs, known.process_job):
             return known
         if read_summary(by.store, run_id) is not None:
             raise UsageError(f"run {run_id} is finished: there is nothing to submit")
@@ -97,6 +99,11 @@ def start_reducer(by: Submitting, run_id: str) -> str:
     return by.jobs.submit(_reducer(by, run_id, ()))
 
 
+def _is_lost(jobs: Jobs, job: str) -> bool:
+    """Jobs of a machine end with the process that submitted them; while it lives, the queue shows them."""
+    return job.startswith(LOCAL_JOB) and not jobs.describe([job])
+
+
 def _read(store: Get, run_id: str) -> tuple[Submission | None, str]:
     try:
         with store.open(layout.submission(run_id)) as opened:
@@ -119,7 +126,7 @@ def _declare(by: Submitting, run_id: str, known: Submission | None, etag: str) -
     if known is None:
         return intent, by.store.create_once(layout.submission(run_id), intent.to_json())
     age = abs(now - known.at)
-    if age < GRACE_MS:
+    if known.process_job is None and age < GRACE_MS:
         raise TransientError(
             f"run {run_id} is being submitted by {known.writer} since {age // 1000} s: if that process is dead, "
             f"the same command takes over in {(GRACE_MS - age) // 1000 + 1} s",

@@ -1,44 +1,26 @@
 """Healing: what dead drains, jobs and reducers left is finished, started anew, or given up (invariant 8)."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from batchjob import layout
 from batchjob.drain.commit import tidy_inbox
 from batchjob.drain.cost import learn_costs
 from batchjob.drain.ledger import close_runs, mark_submitted, read_ledger
 from batchjob.drain.openruns import OpenRun, Phase, abandon, look_at
+from batchjob.drain.submit import Submitting, process_name, reduce_name, start_reducer, submit_run
 from batchjob.errors import BatchjobError, ExitCode, TransientError, UsageError
-from batchjob.ports import Clock, Job, Store, read_or_none
+from batchjob.ports import LOCAL_JOB, Job, Jobs, Store, read_or_none
 from batchjob.records import RunInfo, Submission
 from batchjob.runs import parse_record, read_receipt
 
 GRACE_MS = 3600 * 1000
-"""How long after a submission a job that the service does not know may only be unknown yet."""
+"""How long after a submission a job that the service does not know may only be unknown yet; not one of a machine."""
 ENDED_WITHOUT_RECEIPT = "all its jobs ended without a receipt"
 KILLED = (134, 137, 139)
 """128 + SIGABRT, SIGKILL (out of memory) and SIGSEGV."""
 TIMED_OUT = "attempt duration exceeded"
 """Of AWS Batch's reason for a job that ran into its timeout, whatever its exit code is then."""
-
-
-class LookAtJobs(Protocol):
-    """The verbs of ports.Jobs for finding out whether jobs live."""
-
-    def find(self, name: str) -> Sequence[Job]: ...
-
-    def describe(self, ids: Sequence[str]) -> Sequence[Job]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Submitter:
-    """How runs get their jobs, and how the jobs are called; each takes a run's name. Raises what submission raises."""
-
-    submit: Callable[[str], object]
-    reduce: Callable[[str], object]
-    process_name: Callable[[str], str]
-    reduce_name: Callable[[str], str]
 
 
 @dataclass(slots=True)
@@ -60,71 +42,62 @@ class Swept:
             raise UsageError(f"{len(self.stuck)} runs are stuck; {run_id}: {why}")
 
 
-@dataclass(frozen=True, slots=True)
-class Sweeper:
-    """What a sweep works with; `writer` is this process's name."""
-
-    store: Store
-    jobs: LookAtJobs
-    submitter: Submitter
-    clock: Clock
-    writer: str
-
-
-def sweep(sweeper: Sweeper) -> Swept:
+def sweep(by: Submitting) -> Swept:
     """Looks at every open run once. Doing it twice, or two at once, does no harm.
 
     A run that cannot be healed now does not keep others from it. Raises TransientError.
     """
-    store, swept = sweeper.store, Swept()
+    store, swept = by.store, Swept()
     failures: list[TransientError] = []
-    tidy_inbox(sweeper.writer, store, sweeper.clock)
+    tidy_inbox(by.writer, store, by.clock)
     ledger = read_ledger(store)
     for run_id in sorted(ledger.open):
         try:
-            _heal(sweeper, look_at(store, ledger, run_id), swept)
+            heal_run(by, look_at(store, ledger, run_id), swept)
         except TransientError as error:
             failures.append(error)
         except BatchjobError as error:
             swept.stuck[run_id] = str(error)
-    mark_submitted(store, sweeper.writer, swept.submitted)
-    close_runs(store, sweeper.writer, swept.closed)
+    mark_submitted(store, by.writer, swept.submitted)
+    close_runs(store, by.writer, swept.closed)
     if failures:
         raise failures[0]
     return swept
 
 
-def _heal(sweeper: Sweeper, found: OpenRun, swept: Swept) -> None:
+def heal_run(by: Submitting, found: OpenRun, swept: Swept) -> None:
+    """Brings one run a step on, and notes it. Raises what its submission raises, UsageError, TransientError."""
     run_id = found.run.run_id
     if found.phase is Phase.FINISHED:
-        learn_costs(sweeper.store, found.run)
+        learn_costs(by.store, found.run)
         swept.closed.append(run_id)
     elif found.phase is Phase.UNSUBMITTED:
-        sweeper.submitter.submit(run_id)
+        submit_run(by, run_id)
         swept.submitted.append(run_id)
     else:
-        _heal_submitted(sweeper, found, swept)
+        _heal_submitted(by, found, swept)
 
 
-def _heal_submitted(sweeper: Sweeper, found: OpenRun, swept: Swept) -> None:
+def _heal_submitted(by: Submitting, found: OpenRun, swept: Swept) -> None:
     """Gives dead shards up; where all shards are done then, sees that a reducer lives."""
-    run_id, submitter = found.run.run_id, sweeper.submitter
-    known = _submission(sweeper.store, run_id)
-    recent = sweeper.clock.now_ms() - known.at < GRACE_MS
+    run_id = found.run.run_id
+    known = _submission(by.store, run_id)
+    local = (known.process_job or "").startswith(LOCAL_JOB)
+    recent = by.clock.now_ms() - known.at < GRACE_MS and not local
     missing = found.missing
     if missing:
-        parents = _ids(sweeper.jobs, submitter.process_name(run_id), known.process_job)
-        dead = _dead_shards(sweeper.jobs, parents, found, recent=recent)
+        parents = _ids(by.jobs, process_name(run_id), known.process_job)
+        dead = _dead_shards(by.jobs, parents, found, recent=recent)
         if dead:
-            swept.abandoned[run_id] = _give_up(sweeper, found.run, dead)
+            swept.abandoned[run_id] = _give_up(by, found.run, dead)
         missing = [shard for shard in missing if shard not in dead]
     if missing:
         return
-    ids = _ids(sweeper.jobs, submitter.reduce_name(run_id), known.reduce_job)
-    if _any_alive(sweeper.jobs, ids, recent=recent):
+    ids = _ids(by.jobs, reduce_name(run_id), known.reduce_job)
+    if _any_alive(by.jobs, ids, recent=recent):
         return
-    _check_reducers(run_id, sweeper.jobs.describe(ids))
-    submitter.reduce(run_id)
+    _check_reducers(run_id, by.jobs.describe(ids))
+    start_reducer(by, run_id)
     swept.reducing.append(run_id)
 
 
@@ -144,17 +117,18 @@ def _submission(store: Store, run_id: str) -> Submission:
     return Submission(writer="", at=0) if data is None else parse_record(Submission, key, data)
 
 
-def _ids(jobs: LookAtJobs, name: str, recorded: str | None) -> list[str]:
+def _ids(jobs: Jobs, name: str, recorded: str | None) -> list[str]:
     """All jobs of a name: a submission may have happened twice."""
     return sorted({job.id for job in jobs.find(name)} | ({recorded} if recorded else set()))
 
 
-def _give_up(sweeper: Sweeper, run: RunInfo, dead: Mapping[int, list[Job]]) -> list[int]:
+def _give_up(by: Submitting, run: RunInfo, dead: Mapping[int, list[Job]]) -> list[int]:
     """Shards that died of the same are given up together, with the job's own words."""
     done: list[int] = []
     for why, shards in _by_reason(dead).items():
-        killed = {shard for shard in shards if any(_was_killed(sweeper, run, job) for job in dead[shard])}
-        done += abandon(sweeper.store, run, shards, sweeper.writer, why, killed=killed)
+        killers = {s: [job for job in dead[s] if _was_killed(by, run, job)] for s in shards}
+        killed = {shard: min(job.created_at for job in jobs) for shard, jobs in killers.items() if jobs}
+        done += abandon(by.store, run, shards, by.writer, why, killed=killed)
     return sorted(done)
 
 
@@ -166,11 +140,11 @@ def _by_reason(dead: Mapping[int, list[Job]]) -> dict[str, list[int]]:
     return found
 
 
-def _was_killed(sweeper: Sweeper, run: RunInfo, job: Job) -> bool:
+def _was_killed(by: Submitting, run: RunInfo, job: Job) -> bool:
     """By what it worked on, not by an outage, a lost machine or an image that cannot run (invariant 5)."""
     if job.exit_code in KILLED or TIMED_OUT in job.reason:
         return True
-    return job.exit_code == ExitCode.INTERNAL and _any_done(sweeper.store, run)
+    return job.exit_code == ExitCode.INTERNAL and _any_done(by.store, run)
 
 
 def _any_done(store: Store, run: RunInfo) -> bool:
@@ -179,9 +153,7 @@ def _any_done(store: Store, run: RunInfo) -> bool:
     return any(receipt is not None and receipt.abandoned is None for receipt in receipts)
 
 
-def _dead_shards(
-    jobs: LookAtJobs, parents: Sequence[str], found: OpenRun, *, recent: bool
-) -> dict[int, list[Job]]:
+def _dead_shards(jobs: Jobs, parents: Sequence[str], found: OpenRun, *, recent: bool) -> dict[int, list[Job]]:
     """The missing shards none of whose jobs lives, with these jobs; none while an array as a whole does."""
     if _any_alive(jobs, parents, recent=recent):
         return {}
@@ -197,7 +169,7 @@ def _child(parent: str, shard: int, run: RunInfo) -> str:
     return parent if run.shards == 1 else f"{parent}:{shard}"
 
 
-def _any_alive(jobs: LookAtJobs, ids: Sequence[str], *, recent: bool) -> bool:
+def _any_alive(jobs: Jobs, ids: Sequence[str], *, recent: bool) -> bool:
     """Whether one has not ended, or, shortly after a submission, none may be known yet."""
     known = jobs.describe(ids)
     return any(not job.ended for job in known) or (recent and not known)

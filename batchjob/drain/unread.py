@@ -8,7 +8,8 @@ from batchjob import layout
 from batchjob.drain.filters import KeyFilter
 from batchjob.drain.messages import parse
 from batchjob.drain.quarantine import QuarantinedMessage, from_lines, to_lines
-from batchjob.ports import CreateOnce, Delete, Get, List, Put, read_or_none
+from batchjob.errors import UsageError
+from batchjob.ports import CreateOnce, Delete, Get, List, ObjectMeta, Put, read_or_none
 from batchjob.records import ManifestRow, manifest_to_parquet
 
 
@@ -20,17 +21,25 @@ class RereadStore(Get, List, Put, CreateOnce, Delete, Protocol):
     """The verbs for reading them again."""
 
 
-def unread_messages(store: ReadStore) -> Iterator[QuarantinedMessage]:
-    """Every message in quarantine. Raises UsageError (a damaged file), TransientError."""
-    for _, messages in _files(store):
+def unread_messages(store: ReadStore, damaged: list[UsageError]) -> Iterator[QuarantinedMessage]:
+    """Every message in quarantine; `damaged` gets an error for each file that cannot be read. Raises TransientError."""
+    for _, messages in _files(store, damaged):
         yield from messages
 
 
-def _files(store: ReadStore) -> Iterator[tuple[str, list[QuarantinedMessage]]]:
+def _files(store: ReadStore, damaged: list[UsageError]) -> Iterator[tuple[str, list[QuarantinedMessage]]]:
     for meta in store.list(layout.QUARANTINED_MESSAGES):
         data = read_or_none(store, meta.key)
         if data is not None:
-            yield meta.key, from_lines(meta.key, data)
+            try:
+                yield meta.key, from_lines(meta.key, data)
+            except UsageError as error:
+                damaged.append(error)
+
+
+def damaged_segments(store: ReadStore) -> list[ObjectMeta]:
+    """Inbox segments that a drain could not read and set aside. Raises TransientError."""
+    return list(store.list(layout.DAMAGED_SEGMENTS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +54,9 @@ class Reread:
 def reread(store: RereadStore, ids: Collection[str] | None, keys: KeyFilter, writer: str) -> Reread:
     """Parses messages again (None: all) and puts what they say into the inbox; then they leave the quarantine.
 
-    A crash between leaves events in both, which is harmless. Raises TransientError.
+    A crash between leaves events in both, which is harmless. A damaged file stays as it is. Raises TransientError.
     """
-    files = list(_files(store))
+    files = list(_files(store, []))
     chosen = [
         message for _, messages in files for message in messages if ids is None or message.message_id in ids
     ]

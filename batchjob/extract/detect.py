@@ -2,6 +2,7 @@
 
 import re
 from enum import StrEnum
+from typing import NamedTuple
 
 from batchjob.errors import FailureCategory
 
@@ -40,6 +41,13 @@ class NotReadError(Exception):
         self.category = category
         self.mime_type = mime_type
         self.message = message
+
+
+class Loss(NamedTuple):
+    """Something that was not read, and why."""
+
+    category: FailureCategory
+    message: str
 
 
 _IMAGES = (

@@ -11,8 +11,9 @@ import pypdfium2.raw as c
 
 from batchjob.errors import FailureCategory
 from batchjob.extract.decide import FEW_CHARACTERS, PageMeasure, count_characters, decide
-from batchjob.extract.detect import Kind, NotReadError
-from batchjob.extract.loss import lost_content, lost_picture
+from batchjob.extract.detect import Kind, Loss, NotReadError
+from batchjob.extract.lost_content import LostContent
+from batchjob.extract.lost_picture import lost_picture
 from batchjob.extract.objects import INVISIBLE, Matrix, annotation_types, bounds, page_objects
 from batchjob.extract.scan import ImageKeys, own_picture
 from batchjob.extract.text import clean, clean_line
@@ -37,11 +38,12 @@ _OPEN_ERRORS = {
 
 
 class Pdf(pdfium.PdfDocument):  # type: ignore[misc] # the library has no types
-    """An open PDF, with what its file says of images."""
+    """An open PDF, with what its file says of images and of pages that seem blank."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.image_keys = ImageKeys(path)
+        self.lost_content = LostContent(self, path.stat().st_size)
 
 
 def open_pdf(path: Path) -> Pdf:
@@ -81,7 +83,8 @@ def read_page(pdf: Pdf, number: int, out: Path, dpi: int) -> dict[str, object]:
             event |= _read(pdf, page, number, out, dpi)
     except (pdfium.PdfiumError, ValueError) as error:
         reason = str(error).rstrip(".")
-        event |= {"text": "", "refused": True, **_failed(f"the page is damaged ({reason})")}
+        lost = Loss(FailureCategory.CORRUPT, f"the page is damaged ({reason})")
+        event |= {"text": "", "refused": True, **_failed(lost)}
     return event | {"seconds": round(time.monotonic() - started, 4)}
 
 
@@ -109,17 +112,17 @@ def _read(pdf: Pdf, page: pdfium.PdfPage, number: int, out: Path, dpi: int) -> d
             _hide_text(page)
         picture = _picture(page, pdf.image_keys, number, out, dpi)
         event |= picture or {"method": "text" if reading.layer else "blank"}
-        if picture is None or picture["note"].startswith(_RENDERED):
-            lost = lost_picture(page)
+        rendered = picture is None or picture["note"].startswith(_RENDERED)
+        lost = lost_picture(page, pdf.image_keys, rendered=rendered, empty=picture is None)
     if event["method"] == "blank":
-        lost = lost or lost_content(pdf, page, number - 1)
+        lost = lost or pdf.lost_content.of(page, number - 1)
     if lost:
         event |= _failed(lost) | ({} if event["method"] == "blank" else {"method": event["method"]})
     return event
 
 
-def _failed(message: str) -> dict[str, object]:
-    return {"method": "failed", "error": {"category": FailureCategory.CORRUPT, "message": message}}
+def _failed(lost: Loss) -> dict[str, object]:
+    return {"method": "failed", "error": lost._asdict()}
 
 
 _METHODS = {(True, False): "text", (False, True): "ocr", (True, True): "text+ocr", (False, False): "blank"}

@@ -27,11 +27,12 @@ _MUCH_SMALLER = 1.4
 _SKEW = 1.0
 """Pixels by which a level image may slant over its whole length."""
 _CHUNK = 8 * 1024 * 1024
-_MASK, _DECODE, _LAYER = b"Mask", b"/Decode", b"/OC"
+_MASK, _DECODE, _FLAT, _LAYER = "mask", "decode", "flat", "layer"
 _KEYS = {
-    _MASK: re.compile(rb"/S?Mask(?!\s*/None)"),
-    _DECODE: re.compile(rb"/Decode(?!Parms)"),
-    _LAYER: re.compile(rb"/OC\s*(?:<<|\d+\s+\d+\s+R\b)"),  # long enough not to turn up in packed data
+    _MASK: (b"Mask", re.compile(rb"/S?Mask(?!\s*/None)")),
+    _DECODE: (b"/Decode", re.compile(rb"/Decode(?!Parms)")),
+    _FLAT: (b"/Decode", re.compile(rb"/Decode\s*\[\s*([\d.]+)\s+\1\s*\]")),
+    _LAYER: (b"/OC", re.compile(rb"/OC\s*(?:<<|\d+\s+\d+\s+R\b)")),  # long: not to turn up in packed data
 }
 _LONGEST_KEY = 64
 _FORMATS = {
@@ -40,7 +41,7 @@ _FORMATS = {
     c.FPDFBitmap_BGRx: ("RGB", "BGRX"),
 }
 """Pillow's modes for PDFium's."""
-_PLAIN_COLOURS = frozenset(
+PLAIN_COLOURS = frozenset(
     {
         c.FPDF_COLORSPACE_DEVICEGRAY,
         c.FPDF_COLORSPACE_DEVICERGB,
@@ -102,18 +103,25 @@ class ImageKeys:
         return _DECODE in self._found
 
     @property
+    def flattens(self) -> bool:
+        """Whether a picture's data, whatever it says, is drawn in one shade."""
+        return _FLAT in self._found
+
+    @property
     def layers(self) -> bool:
         """Whether an image or a form belongs to optional content, which may be hidden."""
         return _LAYER in self._found
 
     @cached_property
-    def _found(self) -> set[bytes]:
-        found = set()
+    def _found(self) -> set[str]:
+        found: set[str] = set()
         before = b""
         with self._path.open("rb") as file:
             while chunk := file.read(_CHUNK):
                 data = before + chunk
-                found |= {key for key, pattern in _KEYS.items() if key in data and pattern.search(data)}
+                found |= {
+                    name for name, (key, found_by) in _KEYS.items() if key in data and found_by.search(data)
+                }
                 before = data[-_LONGEST_KEY:]
         return found
 
@@ -180,7 +188,7 @@ def _mark(raw: Any, index: int) -> str:
 def _is_readable(raw: Any, page: pdfium.PdfPage) -> bool:
     """Of a bearable size, and with a colour space of its own: stencils have none."""
     width, height = pixel_size(raw)
-    about = _about(raw, page) if 0 < width * height <= MAX_JPEG else None
+    about = about_image(raw, page) if 0 < width * height <= MAX_JPEG else None
     return about is not None and about.colorspace != c.FPDF_COLORSPACE_UNKNOWN
 
 
@@ -190,7 +198,7 @@ def pixel_size(raw: Any) -> tuple[int, int]:
     return width.value, height.value
 
 
-def _about(raw: Any, page: pdfium.PdfPage) -> Any | None:
+def about_image(raw: Any, page: pdfium.PdfPage) -> Any | None:
     about = c.FPDF_IMAGEOBJ_METADATA()
     return about if c.FPDFImageObj_GetImageMetadata(raw, page, about) else None
 
@@ -199,24 +207,33 @@ def _from_jpeg(placed: _Placed, page: pdfium.PdfPage) -> "Image.Image | None":
     """A JPEG's brightness, which leaves out half of the decoding; None where it is not simply gray or RGB."""
     from PIL import Image
 
-    from batchjob.extract.image import to_gray
+    from batchjob.extract.image import DAMAGE, to_gray
 
     raw = placed.image
-    about = _about(raw, page)
-    if filters(raw) != [b"DCTDecode"] or about is None or about.colorspace not in _PLAIN_COLOURS:
+    about = about_image(raw, page)
+    if filters(raw) != [b"DCTDecode"] or about is None or about.colorspace not in PLAIN_COLOURS:
         return None
-    size = c.FPDFImageObj_GetImageDataRaw(raw, None, 0)
-    data = ctypes.create_string_buffer(size)
-    c.FPDFImageObj_GetImageDataRaw(raw, data, size)
     try:
-        with Image.open(BytesIO(data.raw), formats=("JPEG",)) as image:
+        with Image.open(BytesIO(raw_data(raw)), formats=("JPEG",)) as image:
             if image.size != pixel_size(raw) or _BITS.get(image.mode) != about.bits_per_pixel:
                 return None
             image.draft("L", placed.size)
             image.load()
             return to_gray(image)
-    except (OSError, SyntaxError, ValueError):
+    except DAMAGE:
         return None  # PDFium may make more of it
+
+
+def data_length(raw: Any) -> int:
+    length: int = c.FPDFImageObj_GetImageDataRaw(raw, None, 0)
+    return length
+
+
+def raw_data(raw: Any) -> bytes:
+    """The image as the file holds it, packed."""
+    data = ctypes.create_string_buffer(data_length(raw))
+    c.FPDFImageObj_GetImageDataRaw(raw, data, len(data))
+    return data.raw
 
 
 def filters(raw: Any) -> list[bytes]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from batchjob.errors import UsageError
 from batchjob.local.jobs import Job as Command
-from batchjob.local.jobs import JobObserver, LocalJobs
+from batchjob.local.jobs import JobObserver, LocalJobs, is_alive
 from batchjob.local.retry import JobEnd, RetryStrategy, read_strategy
 from batchjob.ports import Clock, Job, JobRequest, JobStatus
 
@@ -81,6 +81,7 @@ class LocalJobQueue:
         return sorted((_shown(entry) for entry in found), key=lambda job: (job.created_at, job.id))
 
     def describe(self, ids: Sequence[str]) -> Sequence[Job]:
+        """Jobs of another process of this machine are shown as running while it lives: more is not known of them."""
         found = []
         for name in ids:
             parent, _, child = name.partition(":")
@@ -89,11 +90,18 @@ class LocalJobQueue:
                 found.append(_shown(entry))
             elif entry is not None and child.isdecimal() and int(child) < entry.request.children > 1:
                 found.append(_shown_child(entry, int(child)))
+            elif entry is None and is_alive(parent):
+                found.append(Job(name, "", "RUNNING", 0))
         return found
 
     def terminate(self, job: str, reason: str) -> None:
         entry = self._entries.get(job)
         if entry is not None and self._change(entry, ("PENDING", "RUNNING"), "FAILED", reason):
+            entry.runner.stop()
+
+    def stop(self) -> None:
+        """Ends what still runs."""
+        for entry in self._all():
             entry.runner.stop()
 
     def wait(self) -> list[Job]:
@@ -102,8 +110,7 @@ class LocalJobQueue:
             for entry in self._all():
                 _join(entry)
         except BaseException:
-            for entry in self._all():
-                entry.runner.stop()
+            self.stop()
             raise
         return [_shown(entry) for entry in self._all()]
 

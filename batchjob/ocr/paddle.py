@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from batchjob.extract.reading_order import Line, as_text, in_order
 from batchjob.ocr import models, ppocr
 from batchjob.ocr.engine import OcrError, OcrLine, OcrPage
 from batchjob.ocr.lookalikes import restore
 from batchjob.ocr.networks import open_classifier, open_network
 from batchjob.ocr.prepare import even
-from batchjob.ocr.reading_order import Line, as_text, in_order
 from batchjob.ocr.vertical import as_line
 
 _LEAST_SCORE = 0.5

@@ -19,6 +19,8 @@ GOOD_CONFIDENCE = 60.0
 """Below it a page is perhaps turned or written vertically: upright pages gave 72–92, others 12–33."""
 _WORTH_COMPARING = 0.4
 """A reading with less than this share of the longest reading's characters has missed most of the page."""
+_LEAST_DPI = 150
+"""Pictures of fewer are enlarged: office pages of 100 dpi gave 12 % errors as they are, 2 % enlarged to 150 or 200."""
 _AUTOMATIC, _VERTICAL = 3, 5  # page segmentation modes: automatic; one block of vertical text
 
 
@@ -39,7 +41,11 @@ class TesseractEngine:
     def recognise(self, image: Path, dpi: int, doc_type: str | None = None) -> OcrPage:
         """Reads the page upright; where that gives little confidence, turned and vertically as well."""
         with Image.open(image, formats=("PPM",)) as opened:
-            page = prepare(opened.convert("L"))
+            gray = opened.convert("L")
+        if dpi < _LEAST_DPI:
+            gray = gray.resize((gray.width * _LEAST_DPI // dpi, gray.height * _LEAST_DPI // dpi))
+            dpi = _LEAST_DPI
+        page = prepare(gray)
         page.save(image)
         mode = self._page_modes.get(doc_type or "", _AUTOMATIC)
         best = self._read(image, dpi, self._languages, mode)

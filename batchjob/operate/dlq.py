@@ -5,11 +5,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import islice
 
 from batchjob.drain.messages import parse
 from batchjob.errors import TransientError, UsageError
-from batchjob.ports import BATCH, DeadLetters, Message, Queue, QueueCounts
+from batchjob.ports import BATCH, DeadLetters, Message, Move, Queue, QueueCounts, in_batches
 
 Receive = Callable[[int], list[Message]]
 
@@ -19,6 +18,7 @@ WAIT_SECONDS = 2
 """A queue of SQS is empty where a long poll says so; a short one asks a few of its servers only."""
 SAMPLES = 3
 MOVE_LOOK_SECONDS = 1.0
+LOST = Move("failed", 0, "the service knows of no move")
 NEVER_DELETED = "readable, but not deleted in time: the drains that held it were ended, or were too slow"
 EVENTBRIDGE = frozenset(
     {
@@ -145,14 +145,13 @@ def _held(dead: Queue, wait_seconds: int) -> Iterator[Receive]:
     try:
         yield receive
     finally:
-        items = iter(held.items())
-        while batch := dict(islice(items, BATCH)):
+        for batch in in_batches(held):
             dead.extend(batch, 0)
 
 
-def count_chosen(dead: Queue, choice: Choice, wait_seconds: int = WAIT_SECONDS) -> Redriven:
+def count_chosen(dead: DeadLetters, choice: Choice, wait_seconds: int = WAIT_SECONDS) -> Redriven:
     """What `redrive` would move and leave, which needs a look at each message. Changes nothing."""
-    told = Redriven()
+    told = Redriven(service=choice.is_all and dead.can_move())
     with _held(dead, wait_seconds) as receive:
         while found := receive(BATCH):
             chosen = sum(map(choice.takes, found))
@@ -178,14 +177,26 @@ def redrive(
         raise UsageError(
             f"messages of {dead.url} would go where they are: name the queue of events with --to"
         )
-    if choice.is_all and dead.start_move(target.url, rate):
+    if choice.is_all and dead.can_move():
+        _check_idle(dead)
+        dead.start_move(target.url, rate)
         return _watch(dead, pause)
     with _held(dead, wait_seconds) as receive:
         return _copy(dead, target, receive, choice, rate, pause)
 
 
+def _check_idle(dead: DeadLetters) -> None:
+    """Raises TransientError while the service moves messages already: it moves a queue once at a time."""
+    move = dead.move()
+    if move is not None and move.state == "running":
+        raise TransientError(
+            f"a move of messages of {dead.url} is running, with about {move.moved} moved: wait until it ends",
+            cause="move_running",
+        )
+
+
 def _watch(dead: DeadLetters, pause: Callable[[float], None]) -> Redriven:
-    while (move := dead.move()).state == "running":
+    while (move := dead.move() or LOST).state == "running":
         pause(MOVE_LOOK_SECONDS)
     if move.state == "failed":
         raise TransientError(

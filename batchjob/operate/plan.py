@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from importlib.resources import files
 from pathlib import Path
 
@@ -38,7 +39,7 @@ class Prices(BaseModel):
 
     region: str
     currency: str
-    noted: str
+    noted: date
     source: str
     vcpu_hour: dict[str, Price]
 
@@ -115,7 +116,6 @@ def plan(
     rates: Mapping[str, Rate],
     *,
     shard_cost: float,
-    shards: int | None = None,
     queued: int = 0,
 ) -> Plan:
     """Plans rows in MANIFEST_SCHEMA as `drain` would cut them, and `queued` messages of which nobody knows more.
@@ -127,7 +127,7 @@ def plan(
     costs = np.concatenate([rows.costs, np.full(queued, usual)])
     if not len(costs):
         return Plan(0, 0, rows.repeated, {}, np.zeros(0), 0.0, 1.0)
-    pieces = cut(costs, shards) if shards is not None else cut_evenly(costs, shard_cost)
+    pieces = cut_evenly(costs, shard_cost)
     numbers, sums = np.zeros(len(TYPES), np.int64), np.zeros(len(TYPES))
     start = 0
     for table in rows.tables():
@@ -140,7 +140,7 @@ def plan(
 
 
 def waiting_rows(store: ReadStore, now: int) -> Iterable[pa.RecordBatch]:
-    """The rows of the inbox that the next drain would take. Raises SegmentDamagedError, TransientError."""
+    """The rows of the inbox that the next drain would take. Raises SegmentsDamagedError, TransientError."""
     adopted = read_ledger(store).adopted
     pending = [key for key in list_segments(store) if key not in adopted]
     return read_segments(store, sort_by_due(store, pending, now).due)

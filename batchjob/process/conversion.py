@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from batchjob.errors import CONTENT_DETERMINED
-from batchjob.extract.detect import DOCUWORKS
+from batchjob.extract.detect import DOCUWORKS, HEAD, Kind, NotReadError, detect
 from batchjob.extract.text import merge_ocr
 from batchjob.process.children import Child, ChildLimits, Ending
 from batchjob.process.extraction import cached_extraction, extract_file
 from batchjob.process.groups import GroupCache
 from batchjob.process.launch import program
 from batchjob.process.readers import Readers
-from batchjob.records import Extraction, Failure, PageMethod, PageText
+from batchjob.records import Extraction, Failure, PageText
 from batchjob.settings import Settings
 
 _CONVERTER = program("batchjob.extract.converter")
@@ -43,7 +43,7 @@ def extract_document(
     converted = cached_extraction(settings, beside)
     if converted is None:
         with tempfile.TemporaryDirectory(prefix="convert-", dir=scratch) as folder:
-            made = _convert(path, settings, Path(folder))
+            made = _convert(path, native.mime_type, settings, Path(folder))
             if isinstance(made, str):
                 return _with_reason(native, made)
             converted = extract_file(made, settings, scratch, beside, readers, doc_type)
@@ -79,9 +79,10 @@ def _needs_converter(native: Extraction, settings: Settings) -> bool:
     return any(loss is not None and loss.category in CONTENT_DETERMINED for loss in losses)
 
 
-def _convert(path: Path, settings: Settings, folder: Path) -> Path | str:
+def _convert(path: Path, mime_type: str, settings: Settings, folder: Path) -> Path | str:
     """The PDF, or why there is none."""
-    given, made = folder / "document.xdw", folder / "document.pdf"
+    given = folder / ("document.xbd" if mime_type == Kind.XBD else "document.xdw")
+    made = folder / "document.pdf"
     shutil.copyfile(path, given)
     places: Mapping[str, str] = {"{input}": str(given), "{output}": str(made)}
     command = [_filled(word, places) for word in shlex.split(settings.xdw_converter)]
@@ -96,7 +97,15 @@ def _convert(path: Path, settings: Settings, folder: Path) -> Path | str:
         return f"the converter failed: {end.message if end else 'it said nothing'}"
     if made.is_symlink() or not made.is_file():
         return "the converter wrote no PDF"
-    return made
+    return made if _is_pdf(made) else "what the converter wrote is no PDF"
+
+
+def _is_pdf(path: Path) -> bool:
+    with path.open("rb") as file:
+        try:
+            return detect(file.read(HEAD)) is Kind.PDF
+        except NotReadError:
+            return False
 
 
 def _filled(word: str, places: Mapping[str, str]) -> str:
@@ -128,18 +137,33 @@ def _merged(native: Extraction, converted: Extraction) -> Extraction:
         cache_misses=native.cache_misses + converted.cache_misses,
     )
     if native.failure is not None:
+        if not any(_letters(page.text) for page in converted.pages):
+            return _with_reason(native, "the converter's PDF holds no text")
         pages = tuple(_named(page) for page in converted.pages)
         return replace(native, failure=None, page_count=converted.page_count, pages=pages)
-    by_number = {page.page: page for page in converted.pages if page.method is not PageMethod.FAILED}
+    by_number = {page.page: page for page in converted.pages}
     return replace(native, pages=tuple(_better(page, by_number.get(page.page)) for page in native.pages))
 
 
 def _better(native: PageText, converted: PageText | None) -> PageText:
-    """The PDF's page, with those lines that only the native one has: names, properties."""
-    if converted is None or native.error is None or native.error.category not in CONTENT_DETERMINED:
+    """The PDF's page, with those lines that only the native one has: names, properties.
+
+    What the native reader lost stays told where the PDF's page does not hold at least as much.
+    """
+    if native.error is None or native.error.category not in CONTENT_DETERMINED:
         return native
+    if converted is None or not _letters(converted.text):
+        why = "has no such page" if converted is None else "holds no text on this page"
+        return replace(native, error=_told(native.error, f"the converter's PDF {why}"))
     text = merge_ocr(converted.text, [(line, _CERTAIN) for line in native.text.split("\n")])
-    return _named(replace(converted, text=text))
+    error = converted.error
+    if error is None and _letters(converted.text) < _letters(native.text):
+        error = _told(native.error, "the converter's PDF holds less")
+    return _named(replace(converted, text=text, error=error))
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalnum, text))
 
 
 def _named(page: PageText) -> PageText:

@@ -56,7 +56,9 @@ def extract_file(
             ParseChild(readers.parser.launch, document, settings, folder, deadline) as parser,
             ParseChild(_SECOND_READER, document, settings, folder, deadline) as second,
         ):
-            reading = DocumentReaders(parser, second, readers.ocr, settings, deadline, doc_type)
+            reading = DocumentReaders(
+                parser, second, readers.ocr, settings, deadline, doc_type, readers.thumbnails
+            )
             found = _groups(settings, groups, lambda: GroupWork(reading))
             return _put_together(_enough(found, settings), settings)
 

@@ -11,7 +11,7 @@ from batchjob.process.doctypes import page_modes
 from batchjob.process.groups import PAGES_PER_GROUP
 from batchjob.settings import Settings
 
-EXTRACTOR_VERSION = 6
+EXTRACTOR_VERSION = 9
 """Raise it with every change, also of a library, that changes the text or the form of cached groups."""
 
 

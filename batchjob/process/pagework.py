@@ -42,6 +42,7 @@ class DocumentReaders:
     settings: Settings
     deadline: float
     doc_type: str | None = None
+    thumbnails: bool = True
 
 
 class GroupWork:
@@ -66,7 +67,7 @@ class GroupWork:
     def parse(self, pages: range, meanwhile: Callable[[], None]) -> None:
         """Reads those of `pages` that exist and starts OCR of their images; calls `meanwhile` now and then."""
         self._meanwhile = meanwhile
-        items = [*pages, THUMBNAIL] if pages.start == 1 else [*pages]
+        items = [*pages, THUMBNAIL] if pages.start == 1 and self._readers.thumbnails else [*pages]
         self._parse_by(self._readers.parser, items, self._must_wait)
         refused = self._refused(items)
         self._second_reader = second_reader() if refused else None

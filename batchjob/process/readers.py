@@ -13,8 +13,9 @@ PARSER = "batchjob.extract.child"
 class Readers:
     """Open while documents are read; `folder` is an existing scratch folder, in which nothing is left."""
 
-    def __init__(self, settings: Settings, size: int, folder: Path) -> None:
-        """`size`: OCR children at the most."""
+    def __init__(self, settings: Settings, size: int, folder: Path, *, thumbnails: bool = True) -> None:
+        """`size`: OCR children at the most; `thumbnails`: whether documents are pictured, a fifth of a text's cost."""
+        self.thumbnails = thumbnails
         self.parser = ForkServer(PARSER, folder)
         self.ocr = OcrPool(settings, size, folder)
 

@@ -209,9 +209,10 @@ def _try_again(row: ManifestRow, error: TransientError, around: Surroundings) ->
 
 def _unseen(row: ManifestRow, failure: Failure, around: Surroundings) -> Processed:
     """A failure without an observation: written only where the index holds nothing of the object."""
-    document = unseen_document(row, failure, run_id=around.run_id, indexed_at=around.clock.now_ms())
-    outcome = _outcome(row, FinalState.FAILED, category=str(failure.category), message=failure.message)
-    return Processed(outcome, bulk_lines(document, UNSEEN_VERSION))
+    now = around.clock.now_ms()
+    document = unseen_document(row, failure, run_id=around.run_id, indexed_at=now)
+    told = {"category": str(failure.category), "message": failure.message, "gave_up_at": now}
+    return Processed(_outcome(row, FinalState.FAILED, **told), bulk_lines(document, UNSEEN_VERSION))
 
 
 def _outcome(row: ManifestRow, state: FinalState, **more: object) -> Outcome:

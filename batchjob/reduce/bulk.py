@@ -143,8 +143,7 @@ def deliver(sender: Sender, body: bytes) -> Delivery:
 def _send_first(sender: Sender, delivery: Delivery) -> None:
     body = delivery.pending[0]
     size = raw_size(body)
-    if sender.gate.is_too_large(size) and len(operations := split_operations(body)) > 1:
-        delivery.settle(_halves(operations))
+    if sender.gate.is_too_large(size) and _halve(sender.gate, delivery):
         return
     delivery.requests += 1
     try:
@@ -157,29 +156,33 @@ def _send_first(sender: Sender, delivery: Delivery) -> None:
         delivery.settle([])
         return
     try:
-        _read_answer(sender.alias, delivery, split_operations(body), answer)
+        with sender.gate.unpacking:
+            _read_answer(sender.alias, delivery, split_operations(body), answer)
     except TransientError:
         sender.gate.busy(started)
         raise
 
 
-def _halves(operations: Sequence[Operation]) -> list[bytes]:
-    middle = len(operations) // 2
-    return [join_operations(operations[:middle]), join_operations(operations[middle:])]
+def _halve(gate: Gate, delivery: Delivery) -> bool:
+    """Puts two bodies in place of the first; False where that is a single document."""
+    with gate.unpacking:
+        operations = split_operations(delivery.pending[0])
+        middle = len(operations) // 2
+        if middle:
+            delivery.settle([join_operations(operations[:middle]), join_operations(operations[middle:])])
+        return bool(middle)
 
 
 def _make_smaller(gate: Gate, delivery: Delivery, size: int, error: BodyTooLargeError) -> None:
     """A body that is too large goes in halves, and what is too large alone is refused. Raises TransientError."""
-    operations = split_operations(delivery.pending[0])
-    if len(operations) > 1:
+    if _halve(gate, delivery):
         gate.refused(size)
-        delivery.settle(_halves(operations))
         return
     delivery.refusals += 1
     if delivery.refusals < LONE_REFUSALS:
         raise TransientError(str(error), cause="index_busy")
     item = BulkItem(REQUEST_TOO_LARGE, "request_too_large", str(error))
-    delivery.rejections.append(Rejection(operations[0], item))
+    delivery.rejections += [Rejection(one, item) for one in split_operations(delivery.pending[0])]
     delivery.settle([])
 
 

@@ -57,6 +57,10 @@ class CheckpointFile:
         """Forgets what landed: the alias moved to another index, or what landed is not there."""
         self._replace(prefix=0, done=(), marked=())
 
+    def confirm(self) -> None:
+        """Raises FencedError where a later reducer took over: it may have finished the run already."""
+        self._replace()
+
     def has(self, item: int) -> bool:
         return item < self.state.prefix or item in self.state.done
 

@@ -1,7 +1,7 @@
 """The end of a run: a final state for every row, retries and give-ups written, the summary created once."""
 
 import io
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from batchjob.records import (
     outcomes_of,
 )
 from batchjob.reduce.gather import BATCH_ROWS, Gathered
+from batchjob.runs import parse_record
 
 FIRST_RETRY_MS = 15 * 60 * 1000
 """Delay before a row's second attempt; doubled for the third."""
@@ -37,28 +38,45 @@ SUSPICION = 8.0
 """By this the cost of a row rises that may have killed its shard; a few times make it dearer than a whole shard."""
 
 
+Versions = Callable[[Sequence[str]], Mapping[str, int]]
+"""What the index holds of documents: the time of each one's observation (ms), by its id."""
+
+
 class FinishStore(Get, Put, PutFile, CreateOnce, List, Delete, Protocol):
     """The verbs for the end of a run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """A run whose documents have been read back; `merged` is the file of its outcomes, `seconds` what it took."""
+    """A run whose documents have been read back from what `versions` asks.
+
+    `merged` is the file of its outcomes, `seconds` what it took.
+    """
 
     run: RunInfo
     receipts: Sequence[Receipt]
     gathered: Gathered
     merged: Path
     state: Checkpoint
+    versions: Versions
     seconds: float
 
 
 def write_retries(
-    store: FinishStore, run: RunInfo, shard: int, outcomes: Sequence[Outcome], now: int
+    store: FinishStore, run: RunInfo, shard: int, outcomes: Sequence[Outcome], versions: Versions, now: int
 ) -> None:
-    """Of `outcomes`, rows that come back go into the inbox, others are given up: into quarantine (invariant 5)."""
+    """Of `outcomes`, rows that come back go into the inbox, others are given up: into quarantine (invariant 5).
+
+    Not those of which the index holds a later observation: a later run had success, and is finished already.
+    """
     requeued = {(o.bucket, o.key): o for o in outcomes if o.state is FinalState.REQUEUED}
-    hopeless = {(o.bucket, o.key): o for o in outcomes if o.state is not FinalState.REQUEUED}
+    given_up = [o for o in outcomes if o.state is not FinalState.REQUEUED]
+    later = versions([o.doc_id for o in given_up])
+    hopeless = {
+        (o.bucket, o.key): o
+        for o in given_up
+        if later.get(o.doc_id, 0) <= (o.gave_up_at or o.observed_at or now)
+    }
     rows = _manifest_rows(store, run, shard, requeued.keys() | hopeless.keys())
     for row in rows:
         if outcome := hopeless.get((row.bucket, row.key)):
@@ -95,7 +113,7 @@ def _next_attempt(row: ManifestRow, outcome: Outcome, now: int) -> ManifestRow:
 def _give_up(store: FinishStore, run: RunInfo, row: ManifestRow, outcome: Outcome, now: int) -> None:
     given_up = GivenUp(
         run_id=run.run_id,
-        at=now,
+        at=outcome.gave_up_at or now,
         category=outcome.category or "",
         message=outcome.message or "",
         row=asdict(row),
@@ -115,7 +133,7 @@ def clear_quarantine(store: FinishStore, outcomes: Sequence[Outcome]) -> None:
     }
     for key in listed:
         data = read_or_none(store, key) if key in seen_at else None
-        if data is not None and GivenUp.model_validate_json(data).at < seen_at[key]:
+        if data is not None and parse_record(GivenUp, key, data).at < seen_at[key]:
             store.delete(key)
 
 
@@ -124,7 +142,8 @@ def finish_run(store: FinishStore, ending: Ending, clock: Clock) -> Summary:
     run = ending.run
     _check_rows(run, ending.gathered)
     for shard, path in ending.gathered.returning.items():
-        write_retries(store, run, shard, outcomes_of(pq.read_table(path)), clock.now_ms())
+        rows = outcomes_of(pq.read_table(path))
+        write_retries(store, run, shard, rows, ending.versions, clock.now_ms())
     clear_quarantine(store, ending.gathered.well)
     store.put_file(layout.merged_outcomes(run.run_id), ending.merged)
     summary = _summary(ending, clock.now_ms())

@@ -19,6 +19,8 @@ class Gate:
 
     def __init__(self) -> None:
         self.stopped = threading.Event()
+        self.unpacking = threading.Lock()
+        """Held by the one thread that has a body unpacked, so that a busy server costs no memory."""
         self._limit = Limit()
         self._changed = threading.Condition()
         self._inside = 0

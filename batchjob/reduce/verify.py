@@ -1,7 +1,7 @@
 """Reading back what a run should have left in the index, before the run is called done."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -11,10 +11,11 @@ import pyarrow.compute as pc
 from batchjob.ports import Get, ReadDocuments, StoredDocument
 from batchjob.records import UNSEEN_VERSION, FinalState
 from batchjob.reduce.bulk import Operation, split_operations
-from batchjob.reduce.receipts import Item, read_output
+from batchjob.reduce.receipts import Item, in_order, read_output
 from batchjob.reduce.retrying import Patience
 
 IDS_A_REQUEST = 2000
+REQUESTS_AT_ONCE = 4
 WRITTEN = (FinalState.INDEXED, FinalState.DELETED, FinalState.FAILED)
 BODIES_SAMPLED = 16
 """One body of so many is compared with what the index holds."""
@@ -24,18 +25,31 @@ NOT_STORED_AS_SENT = ("embedding",)
 
 
 def missing_documents(index: ReadDocuments, name: str, outcomes: pa.Table, patience: Patience) -> list[str]:
-    """Keys whose observation is not in the index, nor a later one. `outcomes` are rows of OUTCOME_SCHEMA."""
-    written = outcomes.filter(pc.is_in(outcomes["state"], pa.array([state.value for state in WRITTEN])))
+    """Keys whose observation is not in the index, nor a later one. `outcomes` are rows of OUTCOME_SCHEMA.
+
+    A row that was given up since it killed its shard has no document.
+    """
+    ended = pc.is_in(outcomes["state"], pa.array([state.value for state in WRITTEN]))
+    has_document = pc.or_(pc.is_valid(outcomes["part"]), pc.is_valid(outcomes["observed_at"]))
+    written = outcomes.filter(pc.and_(ended, has_document))
     versions = pc.fill_null(written["observed_at"], UNSEEN_VERSION)
-    missing = []
-    for start in range(0, len(written), IDS_A_REQUEST):
-        ids = written["doc_id"].slice(start, IDS_A_REQUEST).to_pylist()
-        wanted = versions.slice(start, IDS_A_REQUEST).to_pylist()
-        found = patience.call(lambda asked=ids: index.versions(name, asked))  # type: ignore[misc]
-        places = zip(ids, wanted, strict=True)
-        late = [start + place for place, (one, version) in enumerate(places) if found.get(one, 0) < version]
-        missing += written["key"].take(pa.array(late, pa.int64())).to_pylist()
-    return missing
+    ids, wanted, keys = (column.to_pylist() for column in (written["doc_id"], versions, written["key"]))
+    stored = stored_versions(index, name, patience, ids)
+    return [key for one, version, key in zip(ids, wanted, keys, strict=True) if stored.get(one, 0) < version]
+
+
+def stored_versions(
+    index: ReadDocuments, name: str, patience: Patience, ids: Sequence[str]
+) -> dict[str, int]:
+    """The time of the observation that each of the documents was written by (ms), by id."""
+
+    def found(start: int) -> Mapping[str, int]:
+        return patience.call(lambda: index.versions(name, ids[start : start + IDS_A_REQUEST]))
+
+    stored: dict[str, int] = {}
+    for some in in_order(found, range(0, len(ids), IDS_A_REQUEST), REQUESTS_AT_ONCE):
+        stored |= some
+    return stored
 
 
 def altered_documents(

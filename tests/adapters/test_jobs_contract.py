@@ -1,5 +1,8 @@
 """What every runner of jobs must do, over AWS Batch (on a server without containers) and processes of this machine."""
 
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,3 +110,18 @@ def test_a_local_job_that_runs_is_terminated_and_what_waits_for_it_never_starts(
     assert [(job.id, job.status) for job in jobs.wait()] == [(first, "FAILED"), (second, "FAILED")]
     assert jobs.describe([first])[0].reason == "no longer needed"
     assert jobs.describe([second])[0].reason == DEPENDENCY_FAILED
+
+
+def test_a_local_job_of_another_process_lives_as_long_as_that(subject: Subject) -> None:
+    code = "from batchjob.local.jobs import Job; print(Job('name', [], {}).id, flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        job = other.stdout.readline().strip()
+        queue = local_queue()
+        assert [shown.status for shown in queue.describe([job, f"{job}:0"])] == ["RUNNING"] * 2
+        assert not queue.describe([re.sub(r"-(\d+)-\d+-", r"-\1-1000-", job)])
+        other.communicate("\n")
+    assert queue.describe([job]) == []
+    assert subject.jobs.describe([job]) == []

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from batchjob.adapters.opensearch import OpenSearchIndex
 from batchjob.adapters.opensearch_connection import Auth, Login, safe_url, seconds_until
-from batchjob.errors import PermanentError, TransientError, UsageError
+from batchjob.errors import MachineError, PermanentError, TransientError, UsageError
 from batchjob.reduce.bulk import Operation, join_operations
 from batchjob.settings import load_settings
 from tests.support.answers import answer, answering
@@ -138,9 +138,17 @@ def test_secrets_are_in_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_who_may_not_is_told(status: str, auth: Auth) -> None:
     with answering(answer(status)) as server:
         index = OpenSearchIndex(server.endpoint, timeout=5, login=Login(auth, "me", "hush"))
-        with pytest.raises(PermanentError, match="check user and permissions") as caught:
+        with pytest.raises(PermanentError, match="give the user or role the permission") as caught:
             index.bulk("alias", BODY)
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", ["403 Forbidden", "429 Too Many Requests"])
+def test_a_block_of_the_whole_cluster_is_not_taken_for_a_busy_one(status: str) -> None:
+    told = b'{"error":{"type":"cluster_block_exception","reason":"blocked"},"status":403}'
+    blocked = answer(status, told, headers=["Content-Type: application/json"])
+    with answering(blocked) as server, pytest.raises(MachineError, match="lift that block"):
+        OpenSearchIndex(server.endpoint, timeout=5).bulk("alias", BODY)
 
 
 @pytest.mark.parametrize(

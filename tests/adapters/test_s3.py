@@ -1,24 +1,28 @@
 """What only S3 can do wrong: refusals, damaged and lost answers, and what each becomes."""
 
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from batchjob.adapters.s3 import S3Store, s3_client
+from batchjob.adapters.s3 import PART_BYTES, S3Store, s3_client
 from batchjob.errors import (
     AlreadyExistsError,
     BatchjobError,
     ObjectMissingError,
     PermanentError,
     PreconditionFailedError,
+    SourceMissingError,
     TransientError,
     UsageError,
 )
 from tests.adapters.conftest import OnServer
 from tests.support.answers import DATE, answer, answering
+from tests.support.servers import S3Server
 
 ETAG = 'ETag: "0123456789abcdef0123456789abcdef"'
 MULTIPART = 'ETag: "0123456789abcdef0123456789abcdef-12"'
@@ -241,3 +245,18 @@ def test_no_put_waits_for_a_100_continue() -> None:
         at(server.endpoint).put("key", b"mine", content_type="text/plain")
     assert b"expect:" not in server.heads[0].lower()
     assert b"content-type: text/plain" in server.heads[0].lower()
+
+
+def test_a_file_is_written_whole_in_parts(
+    s3_real: S3Server, s3_listing: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3_real.environment().items():
+        monkeypatch.setenv(name, value)
+    store, path = S3Store(s3_client(s3_real.endpoint), s3_real.bucket), tmp_path / "large"
+    for size in (0, PART_BYTES + 1, 3 * PART_BYTES):
+        path.write_bytes(os.urandom(1024) * (size // 1024) + b"x" * (size % 1024))
+        store.put_file("large", path)
+        with store.open("large") as opened:
+            assert opened.body.read() == path.read_bytes()
+    with pytest.raises(SourceMissingError):
+        S3Store(s3_client(s3_listing.endpoint), "no-such-bucket").put_file("large", path)

@@ -23,6 +23,8 @@ BASELINES = ("-m", "tests.bench.baselines")
 _VENV = ROOT / ".venv-bench"
 """Has what only the benchmark needs; `make setup-bench` installs it."""
 OTHERS = _VENV / "bin"
+_TIKA_APP = _VENV / "tika-app.jar"
+_TIKA_SETTINGS = Path(__file__).with_name("tika.xml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,16 @@ def baseline(name: str, *files: Path, venv: bool = False) -> list[object]:
     return [OTHERS / "python" if venv else sys.executable, *BASELINES, name, *files]
 
 
+def tikas(files: Sequence[Path]) -> dict[str, list[object]]:
+    """The command lines of Apache Tika, native and on Java, as far as they are installed."""
+    lines: dict[str, list[object]] = {}
+    if has("extractous"):
+        lines["Apache Tika, native"] = baseline("tika", *files, venv=True)
+    if _TIKA_APP.exists():
+        lines["Apache Tika"] = ["java", "-jar", _TIKA_APP, f"--config={_TIKA_SETTINGS}", "--text", *files]
+    return lines
+
+
 def extract(files: Sequence[Path]) -> list[object]:
     return [*BATCHJOB, "extract", *files, "--json"]
 
@@ -74,13 +86,13 @@ def objects(output: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
 
 
-def frozen_run(folder: Path, work: Path) -> str:
-    """Plans a run of one shard over the documents in a folder, as `local` would, and returns its name."""
+def frozen_run(folder: Path, work: Path, shards: int = 1) -> str:
+    """Plans a run over the documents in a folder, as `local` would, and returns its name."""
     settings = Settings(work=str(work))
-    intake = Intake(Target("local", settings.index, extraction_fingerprint(settings)), "bench", 1.0, 1)
+    intake = Intake(Target("local", settings.index, extraction_fingerprint(settings)), "bench", 1.0, shards)
     rows = manifest_batches(read_folder(folder, settings).rows)
     return freeze_rows(intake, FolderStore(work), SystemClock(), rows).runs[0].run_id
 
 
-def process(run_id: str, work: Path) -> list[object]:
-    return [*BATCHJOB, "process", run_id, "--shard", "0", "--work", work, "--json"]
+def process(run_id: str, work: Path, shard: int = 0) -> list[object]:
+    return [*BATCHJOB, "process", run_id, "--shard", shard, "--work", work, "--json"]

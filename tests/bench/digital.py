@@ -16,10 +16,10 @@ from tests.bench.context import (
     baseline,
     extract,
     frozen_run,
-    has,
     left_out,
     objects,
     process,
+    tikas,
 )
 from tests.bench.measure import Variant, commands, in_turn
 from tests.bench.page import Section, timings
@@ -34,16 +34,20 @@ def long_documents(context: Context) -> Section:
     documents = context.size(20, 2)
     texts = material.born_digital(context.scratch / "documents", documents, _PAGES)
     files = [*texts]
-    lines = {"`batchjob extract`": extract(files), "pypdfium2 alone": baseline("pdfium", *files)}
-    if has("extractous"):
-        lines["Apache Tika"] = baseline("tika", *files, venv=True)
+    lines = {
+        "`batchjob extract`": extract(files),
+        "pypdfium2 alone": baseline("pdfium", *files),
+        **tikas(files),
+    }
     outputs = {name: context.scratch / f"{number}.json" for number, name in enumerate(lines)}
     variants = [
         Variant(name, partial(commands, line, output=outputs[name]), documents * _PAGES)
         for name, line in lines.items()
     ]
     measured = in_turn(variants, context.rounds)
-    errors = {name: _errors(texts, _printed(output)) for name, output in outputs.items()}
+    errors = {
+        name: _errors(texts, _printed(output)) for name, output in outputs.items() if name != "Apache Tika"
+    }
     return Section(
         "Text layers of long documents",
         f"{documents} born-digital PDFs of {_PAGES} Japanese and English pages, in one call. {_BASELINES}",
@@ -53,8 +57,8 @@ def long_documents(context: Context) -> Section:
 
 
 _BASELINES = (
-    "Baselines, each in one process: pypdfium2's text of every page, nothing judged, no protection; Apache Tika as the "
-    "native program of the `extractous` wheel, text only." + left_out("extractous")
+    "Baselines, each in one process: pypdfium2's text of every page, nothing judged, no protection; Apache Tika, text "
+    "only, on Java (tika-app) and as the native program of the `extractous` wheel." + left_out("extractous")
 )
 
 
@@ -63,9 +67,7 @@ def one_page_documents(context: Context) -> Section:
     count = context.size(200, 10)
     folder, work = context.scratch / "documents", context.scratch / "work"
     texts = material.born_digital(folder, count, 1)
-    lines = {"pypdfium2 alone": baseline("pdfium", *texts)}
-    if has("extractous"):
-        lines["Apache Tika"] = baseline("tika", *texts, venv=True)
+    lines = {"pypdfium2 alone": baseline("pdfium", *texts), **tikas([*texts])}
     ours: dict[str, Callable[[], Usage]] = {
         "`batchjob process`": partial(_process, folder, work),
         "`batchjob local`": partial(_local, folder, context.scratch / "local"),

@@ -11,8 +11,9 @@ from functools import partial
 from batchjob.adapters.clock import SystemClock
 from batchjob.adapters.folder import FolderStore
 from batchjob.adapters.s3 import S3Store, s3_client
-from batchjob.manifest.listing import Listing, forget_listing, list_bucket
+from batchjob.manifest.listing import forget_listing, list_bucket
 from batchjob.manifest.select import Selection, Tally
+from batchjob.manifest.units import Listing
 from tests.bench.context import Context
 from tests.bench.measure import Variant, calls, commands, in_turn
 from tests.bench.page import Section, figure, table, timings

@@ -56,9 +56,9 @@ def given_pages(folder: Path) -> list[Page]:
     ]
 
 
-def scanned_pdf(path: Path, pages: int, level: scanner.Level = scanner.OFFICE) -> None:
-    """Office scans of A4 papers as one PDF without any text."""
-    _scans_to_pdf(path, pages, papers.OFFICE, level, photographs=False)
+def scanned_pdf(path: Path, pages: int, level: scanner.Level = scanner.OFFICE, first: int = 0) -> None:
+    """Office scans of A4 papers as one PDF without any text; `first`: the seed of its first page."""
+    _scans_to_pdf(path, pages, papers.OFFICE, level, photographs=False, first=first)
 
 
 def scan_of_all_shapes(path: Path, pages: int) -> None:
@@ -67,7 +67,13 @@ def scan_of_all_shapes(path: Path, pages: int) -> None:
 
 
 def _scans_to_pdf(
-    path: Path, pages: int, kinds: Sequence[papers.Kind], level: scanner.Level, *, photographs: bool
+    path: Path,
+    pages: int,
+    kinds: Sequence[papers.Kind],
+    level: scanner.Level,
+    *,
+    photographs: bool,
+    first: int = 0,
 ) -> None:
     """Every image is embedded as it is."""
     paper.register_fonts()
@@ -75,12 +81,12 @@ def _scans_to_pdf(
     made: list[tuple[ImageReader, tuple[float, float]]] = []
     for number in range(pages):
         if number < _DIFFERENT_PAGES:
-            kind = kinds[number % len(kinds)]
-            gray = scanner.render(papers.print_papers([kind], seed=number).pdf, 0, level.dpi)
+            kind, seed = kinds[number % len(kinds)], first + number
+            gray = scanner.render(papers.print_papers([kind], seed=seed).pdf, 0, level.dpi)
             if photographs and number % (len(kinds) + 1) == 0:
-                image = camera.jpeg(camera.photograph(gray, seed=number))
+                image = camera.jpeg(camera.photograph(gray, seed=seed))
             else:
-                image = scanner.scan(gray, level, seed=number)
+                image = scanner.scan(gray, level, seed=seed)
             made.append((ImageReader(BytesIO(image)), kind.size))
         repeated, different = divmod(number, _DIFFERENT_PAGES)
         reader, (width, height) = made[different]

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
+from tests.bench.balance import balance
 from tests.bench.context import Context
 from tests.bench.digital import long_documents, one_page_documents
+from tests.bench.docuworks import docuworks
 from tests.bench.findability import findability
 from tests.bench.history import explain
 from tests.bench.intake import planning
@@ -23,10 +25,12 @@ USUAL: dict[str, Callable[[Context], Section]] = {
     "other_programs": other_programs,
     "long_documents": long_documents,
     "one_page_documents": one_page_documents,
+    "docuworks": docuworks,
     "memory": memory,
     "long_scan": long_scan,
     "store": store,
     "planning": planning,
+    "balance": balance,
     "inventory": inventory,
     "listing": listing,
     "queue": queue,

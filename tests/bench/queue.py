@@ -15,7 +15,7 @@ from tests.bench.measure import Variant, calls, in_turn
 from tests.bench.page import Section, timings
 from tests.bench.watch import Usage
 from tests.support.events import Mixed, mixed
-from tests.support.intake import drain, inbox_keys, until_empty
+from tests.support.intake import drain, inbox_keys, send_in_batches, until_empty
 from tests.support.servers import SqsServer, start_elasticmq
 
 Check = Callable[[Mixed], bool]
@@ -50,14 +50,7 @@ def _filled(server: SqsServer, messages: Mixed, empty: Callable[[SqsServer, str]
     """Fills a new queue, measures how it is emptied, then checks what that came to."""
     url = server.new_queue()
     client = server.client(max_pool_connections=_CONNECTIONS)
-    bodies = messages.bodies
-
-    def send(start: int) -> None:
-        entries = [{"Id": str(n), "MessageBody": body} for n, body in enumerate(bodies[start : start + 10])]
-        client.send_message_batch(QueueUrl=url, Entries=entries)
-
-    with ThreadPoolExecutor(_LIMITS.receivers) as pool:
-        list(pool.map(send, range(0, len(bodies), 10)))
+    send_in_batches(client, url, messages.bodies, _LIMITS.receivers)
     checks: list[Check] = []
     used = calls(lambda: checks.append(empty(server, url)))
     if not checks[0](messages):

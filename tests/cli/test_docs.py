@@ -1,5 +1,6 @@
 """The documentation says what the program does."""
 
+import re
 from pathlib import Path
 
 from batchjob.cli.main import COMMANDS
@@ -11,6 +12,18 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_the_settings_page_is_that_of_the_settings() -> None:
     assert (ROOT / "docs" / "settings.md").read_text("utf-8") == page()
+
+
+def test_links_to_measurements_lead_to_what_the_benchmark_writes() -> None:
+    bench = "".join(path.read_text("utf-8") for path in (ROOT / "tests" / "bench").glob("*.py"))
+    titles = re.findall(r'Section\(\s*"([^"]+)"', bench)
+    places = {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in titles}
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    links = {
+        link for page in pages for link in re.findall(r"benchmarks\.md#([\w-]+)", page.read_text("utf-8"))
+    }
+    assert links
+    assert links <= places
 
 
 def test_every_setting_is_explained() -> None:

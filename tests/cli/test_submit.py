@@ -12,11 +12,12 @@ from batchjob.adapters.folder import FolderStore
 from batchjob.adapters.local_queue import LocalQueue
 from batchjob.adapters.opensearch import OpenSearchIndex
 from batchjob.adapters.stores import open_store
-from batchjob.drain.commit import freeze_rows
+from batchjob.drain.commit import commit_inbox, freeze_rows
 from batchjob.drain.ledger import commit_runs, read_ledger
 from batchjob.operate.search import find
 from batchjob.ports import Message
 from batchjob.records import ManifestRow, RunInfo, manifest_batches, manifest_to_parquet
+from batchjob.reduce.receipts import read_receipts
 from batchjob.runs import read_summary
 from tests.support.batchjobs import new_queue
 from tests.support.command import batchjob, environment
@@ -104,6 +105,22 @@ def test_a_run_that_was_never_committed_is_not_worked_on(tmp_path: Path, command
     assert not list(store.list(layout.receipts(run.run_id)))
 
 
+def test_local_jobs_that_failed_are_submitted_again_or_given_up(tmp_path: Path) -> None:
+    """The run is of other settings, so its jobs end with exit code 64, and so does the command."""
+    store = FolderStore(tmp_path)
+    put_segment(store, "left", [ManifestRow("bucket", "a.pdf")])
+    [run] = commit_inbox(intake(1), store, SystemClock()).runs
+    options = ("--job-queue", "local", "--work", tmp_path)
+    for _ in range(2):
+        done = batchjob("submit", run.run_id, *options)
+        assert (done.code, "ended with exit code 64; the lines above" in done.stderr) == (64, True), (
+            done.stderr
+        )
+    swept = batchjob("sweep", *options)
+    assert (swept.code, "no search server" in swept.stderr) == (64, True), swept.stderr
+    assert [receipt.abandoned is not None for receipt in read_receipts(store, run)] == [True]
+
+
 def test_without_a_queue_it_says_how_to_name_one(tmp_path: Path) -> None:
     done = batchjob("submit", "run", "--work", tmp_path)
     assert (done.code, "--job-queue" in done.stderr) == (64, True)
@@ -126,8 +143,10 @@ def test_from_the_inbox_to_found_documents_and_a_second_submission_changes_nothi
     put_segment(store, "left", [ManifestRow(bucket, f"{word}.pdf") for word in ("red", "blue")])
     events = LocalQueue(tmp_path / "queue", SystemClock())
     events.send([Message("1", "no event", "")])
-    env = environment(work=tmp_path / "work", opensearch_url=url, job_queue="local", drain_messages=1)
-    drained = batchjob("drain", "--queue", events.url, "--shards", "2", "--submit", "--json", env=env)
+    env = environment(
+        work=tmp_path / "work", opensearch_url=url, job_queue="local", drain_messages=1, shard_cost=0.01
+    )
+    drained = batchjob("drain", "--queue", events.url, "--submit", "--json", env=env)
     assert drained.code == 0, drained.stderr
     (run_id,) = drained.answer["runs"]
     assert find(OpenSearchIndex(url), "documents", "invoice", 10).total == 2

@@ -8,9 +8,11 @@ import pytest
 from batchjob import layout
 from batchjob.adapters.clock import SystemClock
 from batchjob.adapters.folder import FolderStore
-from batchjob.drain.commit import commit_inbox, commit_rows
-from batchjob.drain.ledger import mark_submitted, read_ledger
-from batchjob.drain.openruns import Phase, abandon, look_at, missing_shards
+from batchjob.adapters.stores import open_store
+from batchjob.drain.commit import Intake, commit_inbox, commit_rows, freeze_rows
+from batchjob.drain.freeze import Target
+from batchjob.drain.ledger import close_runs, mark_submitted, read_ledger
+from batchjob.drain.openruns import Phase, abandon, look_at, missing_shards, never_committed
 from batchjob.errors import TransientError, UsageError
 from batchjob.records import Checkpoint, FinalState, RunInfo, manifest_batches, outcomes_from_parquet
 from batchjob.reduce.finish import Ending, finish_run
@@ -21,6 +23,7 @@ from batchjob.runs import read_receipt
 from tests.support.command import batchjob
 from tests.support.faults import KINDS, FaultPlan, Faults, FaultStore, Kind, SimulatedCrash
 from tests.support.segments import committed, events, intake, read_rows
+from tests.support.servers import S3Server, unique_name
 
 CLOCK = SystemClock()
 
@@ -90,7 +93,9 @@ def test_rows_of_a_dead_shard_are_in_the_next_run_without_an_attempt(
     with closing(MergedFile(tmp_path / "outcomes.parquet")) as merged:
         for group in gathered.sorter.groups():
             merged.add(group)
-    ending = Ending(run, receipts, gathered, merged.path, Checkpoint(epoch=1, writer="w"), 0.0)
+    ending = Ending(
+        run, receipts, gathered, merged.path, Checkpoint(epoch=1, writer="w"), lambda ids: {}, 0.0
+    )
     summary = finish_run(store, ending, CLOCK)
     assert summary.states[FinalState.REQUEUED] == run.rows
     assert commit_inbox(intake(), store, CLOCK).waiting == 3
@@ -124,6 +129,34 @@ def test_the_commands(store: FolderStore, run: RunInfo, tmp_path: Path) -> None:
     assert (wrong.code, "0 to 2" in wrong.stderr) == (64, True)
     assert batchjob("runs", "abandon", run.run_id, *work, "--json").answer["abandoned"] == [0, 1]
     assert batchjob("runs", "abandon", "no-run", *work).code == 64
+
+
+@pytest.mark.parametrize("place", ["folder", "bucket"])
+def test_what_was_never_committed_is_listed(
+    tmp_path: Path, s3_real: S3Server, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs that died at each step before the commit; not open ones, finished ones or those of `local`."""
+    for name, value in s3_real.environment().items():
+        monkeypatch.setenv(name, value)
+    work = tmp_path / "loose" if place == "folder" else f"s3://{s3_real.bucket}/{unique_name()}"
+    store = open_store(str(work), endpoint=None)
+    left: set[str] = set()
+    for at in range(1, 5):  # two shards, run.json, the ledger
+        faulty = FaultStore(store, Faults(FaultPlan(at, "crash_before")))
+        with pytest.raises(SimulatedCrash):
+            commit_rows(intake(), faulty, CLOCK, manifest_batches(events(f"{at}", 2)))
+        found = {meta.key.split("/")[1] for meta in store.list(layout.RUNS)}
+        assert len(found - left) == (at > 1)
+        left = found
+    for finished in (False, True):
+        [run] = commit_rows(intake(), store, CLOCK, manifest_batches(events("open", 2))).runs
+        if finished:
+            store.put(layout.summary(run.run_id), b"{}")
+            close_runs(store, "w", [run.run_id])
+    local = Intake(Target("local", "documents", "f"), "w", 1.0, 1)
+    freeze_rows(local, store, CLOCK, manifest_batches(events("local", 2)))
+    assert never_committed(store) == sorted(left)
+    assert batchjob("runs", "list", "--work", work, "--json").answer["never_committed"] == sorted(left)
 
 
 def test_a_damaged_run_hides_no_other(store: FolderStore, run: RunInfo, tmp_path: Path) -> None:

@@ -10,19 +10,30 @@ from pathlib import Path
 
 import pytest
 
+from batchjob import layout
 from batchjob.adapters.clock import SystemClock
 from batchjob.adapters.folder import FolderStore
 from batchjob.adapters.local_queue import LocalQueue
 from batchjob.adapters.queues import open_queue
 from batchjob.adapters.stores import open_store
+from batchjob.drain.commit import commit_inbox
 from batchjob.drain.receive import Limits, ReceiveReport
 from batchjob.errors import MachineError, UsageError
 from batchjob.ports import DeadLetters, Queue, Store
 from batchjob.records import Action
 from tests.support.events import Event, Mixed, by_sns, eventbridge, mixed, notification, template
 from tests.support.faults import FaultQueue, Faults, ForgetfulStore, RefusingQueue
-from tests.support.intake import drain, inbox_keys, quarantined, segments, send_all, until_empty
+from tests.support.intake import (
+    drain,
+    inbox_keys,
+    quarantined,
+    segments,
+    send_all,
+    send_in_batches,
+    until_empty,
+)
 from tests.support.manual_clock import ManualClock
+from tests.support.segments import intake, read_rows
 from tests.support.servers import S3Server, SqsServer
 
 QUICK = Limits(receivers=4, wait_seconds=1, buffer_messages=60, visibility_seconds=30)
@@ -61,14 +72,16 @@ def check(messages: Mixed, reports: list[ReceiveReport], queue: Queue, store: St
     assert until_empty(queue) == [0, 0]
 
 
+@pytest.mark.parametrize("count", [700, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_a_drain_of_mixed_messages_comes_to_what_a_plain_computation_says(
-    sqs: SqsServer, store: Store, monkeypatch: pytest.MonkeyPatch
+    sqs: SqsServer, store: Store, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
+    """5 % of the messages repeat another, 1 % are garbage, 2 % tell of deletions; the run's rows are counted too."""
     for name, value in sqs.environment().items():
         monkeypatch.setenv(name, value)
     queue, dead = (open_queue(url, SystemClock()) for url in sqs.new_pair(receives=3))
-    messages = mixed(700, seed=5)
-    send_all(queue, messages.bodies)
+    messages = mixed(count, seed=5)
+    send_in_batches(sqs.client(max_pool_connections=8), queue.url, messages.bodies)
     report = drain(queue, store, SystemClock(), QUICK)
     check(messages, [report], queue, store)
     assert until_empty(dead) == [0, 0]
@@ -81,6 +94,16 @@ def test_a_drain_of_mixed_messages_comes_to_what_a_plain_computation_says(
         "eventbridge",
         "s3_notification",
     }
+    runs = commit_inbox(intake(shards=20), store, SystemClock()).runs
+    rows = [
+        row
+        for run in runs
+        for shard in range(run.shards)
+        for row in read_rows(store, layout.manifest(run.run_id, shard))
+    ]
+    assert sorted(row.key for row in rows) == sorted(messages.keys)
+    assert {row.key for row in rows if row.action is Action.DELETE} == messages.deleted
+    assert not list(store.list(layout.INBOX))
 
 
 def test_two_drains_at_once_share_a_queue(queue: DeadLetters, store: Store) -> None:

@@ -13,9 +13,10 @@ from batchjob.adapters.folder import FolderStore
 from batchjob.drain.commit import commit_rows
 from batchjob.drain.ledger import mark_submitted, read_ledger
 from batchjob.drain.openruns import abandon, missing_shards
-from batchjob.drain.sweep import GRACE_MS, Submitter, Sweeper, Swept, sweep
+from batchjob.drain.submit import Submitting
+from batchjob.drain.sweep import GRACE_MS, Swept, sweep
 from batchjob.errors import TransientError, UsageError
-from batchjob.ports import Job, Store
+from batchjob.ports import Clock, Job, JobRequest, Store
 from batchjob.records import Output, Receipt, RunInfo, ShardCounts, Submission, manifest_batches
 from batchjob.reduce.receipts import read_outcomes, read_receipts
 from tests.support.faults import KINDS, FaultPlan, Faults, FaultStore, Kind, SimulatedCrash
@@ -23,6 +24,13 @@ from tests.support.segments import events, intake, put_segment
 from tests.support.servers import unique_name
 
 CLOCK = SystemClock()
+
+
+class Later:
+    """After the time for which an intent to submit is waited for."""
+
+    def now_ms(self) -> int:
+        return CLOCK.now_ms() + 6 * 60 * 1000
 
 
 @dataclass
@@ -47,18 +55,17 @@ class Service:
             if name in self.states
         ]
 
-    def submit(self, run_id: str) -> None:
+    def submit(self, request: JobRequest) -> str:
         if self.down:
             raise TransientError("no answer")
-        self.asked.append(f"submit {run_id}")
+        self.asked.append(f"{request.station} {request.run}")
+        name = f"submitted-{len(self.asked)}"
+        self.states[name] = "SUBMITTED"
+        self.names.setdefault(request.name, []).append(name)
+        return name
 
-    def submitter(self) -> Submitter:
-        return Submitter(
-            self.submit,
-            lambda run_id: self.asked.append(f"reduce {run_id}"),
-            "process-{}".format,
-            "reduce-{}".format,
-        )
+    def terminate(self, job: str, reason: str) -> None:
+        raise AssertionError("a sweep ends no job")
 
 
 @pytest.fixture
@@ -84,8 +91,8 @@ def submitted_run(store: Store, shards: int = 3, age_ms: int = 0) -> RunInfo:
     return run
 
 
-def swept(store: Store, service: Service) -> Swept:
-    return sweep(Sweeper(store, service, service.submitter(), CLOCK, unique_name("sweep")))
+def swept(store: Store, service: Service, clock: Clock = CLOCK) -> Swept:
+    return sweep(Submitting(store, service, clock, unique_name("sweep")))
 
 
 def test_a_run_without_submission_is_submitted_and_a_finished_one_closed(
@@ -94,7 +101,7 @@ def test_a_run_without_submission_is_submitted_and_a_finished_one_closed(
     waiting, finished = new_run(store), submitted_run(store)
     store.put(layout.summary(finished.run_id), b"{}")
     assert swept(store, service) == Swept(closed=[finished.run_id], submitted=[waiting.run_id])
-    assert service.asked == [f"submit {waiting.run_id}"]
+    assert service.asked == [f"process {waiting.run_id}", f"reduce {waiting.run_id}"]
     ledger = read_ledger(store)
     assert (ledger.open, ledger.unsubmitted) == ((waiting.run_id,), ())
 
@@ -120,13 +127,12 @@ def test_dead_shards_are_given_up_and_the_reducer_starts(store: FolderStore, ser
     service.states = {"p": "FAILED", "p:0": "FAILED", "p:1": "SUCCEEDED", "r": "FAILED"}
     assert swept(store, service) == Swept(abandoned={run.run_id: [0, 2]}, reducing=[run.run_id])
     assert service.asked == [f"reduce {run.run_id}"]
-    service.states["r2"], service.names[f"reduce-{run.run_id}"] = "RUNNABLE", ["r2"]
     assert swept(store, service) == Swept()
 
 
 def test_a_second_submission_that_lives_saves_its_shards(store: FolderStore, service: Service) -> None:
     run = submitted_run(store)
-    service.names[f"process-{run.run_id}"] = ["q"]
+    service.names[run.run_id] = ["q"]
     service.states = {"p": "FAILED", "p:0": "FAILED", "p:1": "FAILED", "p:2": "FAILED", "q": "RUNNABLE"}
     assert swept(store, service) == Swept()
     service.states |= {"q": "FAILED", "q:0": "FAILED", "q:1": "RUNNING", "q:2": "FAILED"}
@@ -233,21 +239,16 @@ def test_a_sweep_may_die_at_every_step(tmp_path: Path, kind: Kind) -> None:
         store.put(segment, b"")
         return store, Service({"p": "FAILED", "r": "FAILED"}), dead
 
-    at, died = 0, True
-    while died:
-        at += 1
+    undisturbed = Faults()
+    store, service, _ = filled(tmp_path / "undisturbed")
+    swept(FaultStore(store, undisturbed), service)
+    assert len(undisturbed.operations) > 8
+    for at in range(1, len(undisturbed.operations) + 1):
         store, service, dead = filled(tmp_path / str(at))
-        faulty = FaultStore(store, Faults(FaultPlan(at, kind)))
-        died = False
-        with suppress(TransientError):
-            try:
-                swept(faulty, service)
-            except SimulatedCrash:
-                died = True
-        swept(store, service)
+        with suppress(TransientError, SimulatedCrash):
+            swept(FaultStore(store, Faults(FaultPlan(at, kind))), service)
+        swept(store, service, Later())
         ledger = read_ledger(store)
         assert (len(ledger.open), ledger.unsubmitted) == (2, ())
         assert sum(receipt.counts.requeued for receipt in read_receipts(store, dead)) == dead.rows
         assert f"reduce {dead.run_id}" in service.asked
-        died = died or (kind == "answer_lost" and at < 12)
-    assert at > 8

@@ -119,7 +119,7 @@ def test_a_document_that_kills_every_shard_ends_alone_and_is_given_up(
                 keys = [row.key for row in read_rows(store, layout.manifest(run.run_id, shard))]
                 if "7.pdf" in keys:
                     together.append(len(keys))
-                    abandon(store, run, [shard], f"sweep-{number}", "exit code 137", killed=[shard])
+                    abandon(store, run, [shard], f"sweep-{number}", "exit code 137", killed={shard: 0})
                 else:
                     pipeline.process(run, shard)
             pipeline.reduce(run)
@@ -127,6 +127,6 @@ def test_a_document_that_kills_every_shard_ends_alone_and_is_given_up(
     assert together == sorted(together, reverse=True)
     assert together[0] > 1
     assert together[-3:] == [1, 1, 1]
-    assert [found.row["key"] for found in given_up(store)] == ["7.pdf"]
+    assert [found.row["key"] for found in given_up(store, [])] == ["7.pdf"]
     assert not list(store.list(layout.INBOX))
     assert index.count(pipeline.alias) == count - 1

@@ -149,10 +149,10 @@ def test_faults_change_nothing_many_times(
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    node = Node(tmp_path_factory.mktemp("node"))
+def node() -> Iterator[Node]:
+    node = Node()
     yield node
-    node.kill()
+    node.remove()
 
 
 @pytest.mark.slow

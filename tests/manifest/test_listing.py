@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 from batchjob.adapters.folder import FolderStore
 from batchjob.adapters.s3 import S3Store, s3_client
 from batchjob.errors import SourceMissingError, TransientError
-from batchjob.manifest.listing import Listing, discover, forget_listing, list_bucket
+from batchjob.manifest import units
+from batchjob.manifest.listing import discover, forget_listing, list_bucket
 from batchjob.manifest.select import Selection, Tally
+from batchjob.manifest.units import Listing
 from batchjob.ports import ObjectMeta
 from tests.support.command import batchjob, environment, start
 from tests.support.faults import FaultPlan, Faults, FaultStore, SimulatedCrash
@@ -108,9 +110,11 @@ class Counted:
     def __init__(self, inner: S3Store) -> None:
         self._inner = inner
         self.listed: list[str] = []
+        self.after: list[str] = []
 
     def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectMeta]:
         self.listed.append(prefix)
+        self.after.append(start_after)
         return self._inner.list(prefix, start_after=start_after)
 
     def level(self, prefix: str) -> Iterator[ObjectMeta | str]:
@@ -152,6 +156,39 @@ def test_what_was_done_is_not_listed_again(s3_listing: S3Server, tmp_path: Path)
     assert len(source.listed) == 9
     forget_listing(Listing("example-bucket", Selection()), store)
     assert list(store.list()) == []
+
+
+def test_a_large_folder_goes_on_where_it_was_left(
+    s3_listing: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed at each durable step: what was kept of a prefix is not listed again, and nothing is there twice."""
+    monkeypatch.setattr(units, "KEYS_A_BATCH", 4)
+    monkeypatch.setattr(units, "BATCHES_A_PART", 2)
+    keys = [f"flat/{n:03d}.{'pdf' if n % 3 else 'txt'}" for n in range(50)]
+    inner, clock, chosen = new_bucket(s3_listing, keys), ManualClock(), Selection("flat/", (".pdf",))
+    wanted = Counter(key for key in keys if key.endswith(".pdf"))
+    faults = Faults()
+    whole = listed(inner, FaultStore(FolderStore(tmp_path / "0"), faults), clock, chosen)
+    assert Counter(whole) == wanted
+    assert sum("progress" in name for name in faults.operations) == 50 // 8
+    left_out = 0
+    for at in range(1, len(faults.operations) + 1):
+        store, source = FolderStore(tmp_path / f"{at}"), Counted(inner)
+        with pytest.raises(SimulatedCrash):
+            listed(inner, FaultStore(store, Faults(FaultPlan(at, "crash_after"))), clock, chosen)
+        tally = Tally()
+        batches = list_bucket(
+            Listing("example-bucket", chosen),
+            source,
+            store,
+            clock,
+            uuid4().hex[:8],
+            tally,  # type: ignore[arg-type]
+        )
+        assert Counter(key for batch in batches for key in batch["key"].to_pylist()) == wanted, at
+        assert (tally.read, tally.rows) == (50, wanted.total())
+        left_out += any(after for after in source.after)
+    assert left_out > 8
 
 
 def test_a_folder_that_came_after_the_plan_is_listed_too(s3_listing: S3Server, tmp_path: Path) -> None:

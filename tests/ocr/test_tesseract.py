@@ -52,6 +52,15 @@ TEXT = (
 )
 
 
+def test_a_page_of_few_dots_per_inch_is_read_as_well(tmp_path: Path) -> None:
+    page = Image.new("L", (1654, 2339), 255)
+    page.paste(printed(*TEXT * 3), (120, 150))
+    path = tmp_path / "page.pgm"
+    page.resize((413, 584), Image.Resampling.LANCZOS).save(path)
+    found = open_engine("tesseract", "Japanese", "Japanese_vert").recognise(path, 50)
+    assert [found.text.count(line) for line in TEXT] == [3, 3, 3]
+
+
 @pytest.mark.parametrize("turned", [0, 90, 180, 270])
 def test_a_page_is_read_however_it_lies(turned: int, tmp_path: Path) -> None:
     page = Image.new("L", (1654, 2339), 255)

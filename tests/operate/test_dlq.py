@@ -180,10 +180,24 @@ def test_the_service_moves_what_came_from_another_queue(
         pass
     found = inspect(dead, 100)
     assert [(group.cause, group.count) for group in found.groups] == [(NEVER_DELETED, 12)]
+    assert count_chosen(dead, Choice()).service
+    assert not count_chosen(dead, Choice(contains="7.pdf")).service
     told = redrive(dead, events, Choice(), None)
     assert (told.service, told.moved) == (True, 12)
     assert until_empty(dead) == [0, 0]
     assert events.counts().visible == 12
+
+
+def test_a_second_redrive_waits_for_the_move_that_runs(
+    sqs: SqsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in sqs.environment().items():
+        monkeypatch.setenv(name, value)
+    events, dead = (open_queue(url, SystemClock()) for url in sqs.new_pair(receives=1))
+    send_all(dead, READABLE)
+    dead.start_move(events.url, 1)
+    with pytest.raises(TransientError, match=r"a move .* is running.* wait"):
+        redrive(dead, events, Choice(), None)
 
 
 def test_a_queue_of_other_origin_is_copied(sqs: SqsServer, monkeypatch: pytest.MonkeyPatch) -> None:

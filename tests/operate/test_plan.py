@@ -79,7 +79,9 @@ def test_the_command_counts_inbox_and_queue_and_changes_nothing(tmp_path: Path) 
 
 def test_the_command_on_a_manifest_with_own_prices(tmp_path: Path) -> None:
     (tmp_path / "m.parquet").write_bytes(manifest_to_parquet(ROWS))
-    prices = read_prices().model_dump() | {"vcpu_hour": {"x1": {"on_demand": 3600.0, "spot": 360.0}}}
+    prices = read_prices().model_dump(mode="json") | {
+        "vcpu_hour": {"x1": {"on_demand": 3600.0, "spot": 360.0}}
+    }
     (tmp_path / "prices.json").write_text(json.dumps(prices))
     told = batchjob(
         "plan", tmp_path / "m.parquet", "--prices", tmp_path / "prices.json", "--work", tmp_path, "--json"
@@ -87,6 +89,9 @@ def test_the_command_on_a_manifest_with_own_prices(tmp_path: Path) -> None:
     seconds = sum(map(estimated_cost, ROWS))
     assert told["prices"] == {"x1": {"on_demand": round(seconds, 2), "spot": round(seconds / 10, 2)}}
     assert told["types"][".pdf"]["documents"] == 40
+    assert (told["prices_noted"], told["prices_source"]) == (prices["noted"], prices["source"])
+    shown = batchjob("plan", tmp_path / "m.parquet", "--work", tmp_path)
+    assert f"Prices noted {read_prices().noted}" in shown.stdout
 
 
 def test_prices_that_make_no_sense_are_named(tmp_path: Path) -> None:

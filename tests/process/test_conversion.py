@@ -94,6 +94,8 @@ def test_without_a_converter_the_loss_is_told(tmp_path: Path) -> None:
         ("import time; time.sleep(60)", "the converter failed: stopped after 1 s in all"),
         ("pass", "the converter wrote no PDF"),
         ("import sys; open(sys.argv[2], 'w').write('%PDF-1.7')", "nor is the converter's PDF"),
+        ("import sys; open(sys.argv[2], 'w').write('<html>')", "what the converter wrote is no PDF"),
+        ("import shutil, sys; shutil.copy(sys.argv[1], sys.argv[2])", "what the converter wrote is no PDF"),
     ],
 )
 def test_a_converter_that_fails_leaves_the_native_result(script: str, reason: str, tmp_path: Path) -> None:
@@ -102,6 +104,50 @@ def test_a_converter_that_fails_leaves_the_native_result(script: str, reason: st
     assert [page.text for page in found.pages] == ["一枚目", "内線"]
     assert found.pages[1].error is not None
     assert reason in found.pages[1].error.message
+
+
+def answering(pdf: bytes, folder: Path) -> str:
+    (folder / "answer.pdf").write_bytes(pdf)
+    script = f"import shutil, sys; shutil.copy({str(folder / 'answer.pdf')!r}, sys.argv[2])"
+    return shlex.join([sys.executable, "-c", script, "{input}", "{output}"])
+
+
+@pytest.mark.parametrize(
+    ("pages", "text", "reason"),
+    [
+        (["", ""], "内線", "the converter's PDF holds no text on this page"),
+        ([SENTENCE], "内線", "the converter's PDF has no such page"),
+        (["", "x"], "x\n\n内線", "the converter's PDF holds less"),
+    ],
+)
+def test_a_pdf_that_holds_less_hides_no_loss(
+    pages: list[str], text: str, reason: str, tmp_path: Path
+) -> None:
+    found = extract(partly_readable(), tmp_path, xdw_converter=answering(text_pdf(*pages), tmp_path))
+    assert found.status == "partial"
+    assert [page.text for page in found.pages] == ["一枚目", text]
+    assert found.pages[1].error is not None
+    assert found.pages[1].error.message == f"a drawing of kind 6, which is not known ({reason})"
+
+
+def test_a_blank_pdf_is_no_content_of_a_file_that_was_not_read(tmp_path: Path) -> None:
+    protected = dw.write(dw.document(dw.page()), form=dw.Form(protected=True))
+    found = extract(protected, tmp_path, xdw_converter=answering(text_pdf("", ""), tmp_path))
+    assert found.failure is not None
+    assert found.failure.category == "protected"
+    assert "the converter's PDF holds no text" in found.failure.message
+
+
+@pytest.mark.parametrize(("binder", "name"), [(True, "document.xbd"), (False, "document.xdw")])
+def test_the_converter_gets_the_file_under_the_ending_of_its_kind(
+    binder: bool, name: str, tmp_path: Path
+) -> None:
+    document = dw.document(dw.page(dw.content(dw.body(6, b"mixed raster content"))))
+    data = dw.write(dw.binder(document) if binder else document)
+    command = shlex.join([sys.executable, "-c", "import sys; sys.exit(sys.argv[1])", "{input}", "{output}"])
+    found = extract(data, tmp_path, xdw_converter=command)
+    assert found.failure is not None
+    assert found.failure.message.endswith(f"/{name})")
 
 
 def test_a_converter_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -139,10 +139,12 @@ def test_a_failure_replaces_the_document_of_other_content(
 
 
 def rejecting_index(client: opensearchpy.OpenSearch, alias: str) -> str:
-    """An index whose mapping refuses the documents of one department."""
+    """An index whose mapping refuses documents of projects that are no numbers, and has all that is asked of it."""
     body = index_body(alias, FINGERPRINT)
     body["settings"]["index"]["number_of_replicas"] = 0
-    body["mappings"]["properties"] = body["mappings"]["properties"] | {"project": {"type": "integer"}}
+    fields = body["mappings"]["properties"]
+    project = fields["project"] | {"copy_to": "project_number"}
+    body["mappings"]["properties"] = fields | {"project": project, "project_number": {"type": "integer"}}
     name = f"{alias}-000001"
     client.indices.create(index=name, body=body)
     return name

@@ -37,8 +37,15 @@ def environment(**settings: object) -> dict[str, str]:
 
 
 def batchjob(*arguments: object, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Finished:
+    return run("batchjob", *arguments, env=env, cwd=cwd)
+
+
+def run(
+    module: str, *arguments: object, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Finished:
+    """A module as a program."""
     done = subprocess.run(
-        [sys.executable, "-m", "batchjob", *map(str, arguments)],
+        [sys.executable, "-m", module, *map(str, arguments)],
         env=dict(env) if env is not None else environment(),
         cwd=cwd,
         stdin=subprocess.DEVNULL,

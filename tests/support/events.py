@@ -122,6 +122,8 @@ class Mixed:
     bodies: list[str]
     keys: set[str]
     """The objects that are named by at least one readable event and count as documents."""
+    deleted: set[str]
+    """Those of them whose latest event says that they are gone."""
     garbage: int
     passed_over: int
     test_events: int
@@ -131,7 +133,7 @@ class Mixed:
 def mixed(count: int, seed: int) -> Mixed:
     """`count` messages: 5 % repeat an earlier one, 1 % are garbage, 2 % deletions, some of other files, some tests."""
     dice = random.Random(seed)
-    made = Mixed([], set(), 0, 0, 0, 0)
+    made = Mixed([], set(), set(), 0, 0, 0, 0)
     garbage = passed_over = tests = events = 0
     readable: list[tuple[str, int]] = []
     while len(made.bodies) < count:
@@ -146,15 +148,16 @@ def mixed(count: int, seed: int) -> Mixed:
         elif chance < 0.066:
             body, tests = TEST_EVENT, tests + 1
         else:
-            body, keys = _message(dice, number)
+            body, keys, deleted = _message(dice, number)
             made.keys.update(keys)
+            made.deleted.update(keys[:deleted])
             events += len(keys)
             readable.append((body, len(keys)))
         made.bodies.append(body)
-    return Mixed(made.bodies, made.keys, garbage, passed_over, tests, events)
+    return Mixed(made.bodies, made.keys, made.deleted, garbage, passed_over, tests, events)
 
 
-def _message(dice: random.Random, number: int) -> tuple[str, list[str]]:
+def _message(dice: random.Random, number: int) -> tuple[str, list[str], bool]:
     deleted = dice.random() < 0.02
     event = Event(f"files/部署 {number % 97}/請求書+{number}%2B.PDF", deleted, sequencer=f"{number:018X}")
     shape = dice.choice([*SHAPES])
@@ -162,7 +165,7 @@ def _message(dice: random.Random, number: int) -> tuple[str, list[str]]:
     if shape == "s3_notification" and number % 10 == 0:
         events.append(Event(f"files/second of {number}.tif"))
     body = notification(*events) if shape == "s3_notification" else SHAPES[shape](event)
-    return by_sns(body) if dice.random() < 0.2 else body, [event.key for event in events]
+    return by_sns(body) if dice.random() < 0.2 else body, [event.key for event in events], deleted
 
 
 GARBAGE = [

@@ -141,7 +141,7 @@ class FaultJobs:
 
 
 class FaultIndex:
-    """An index whose bulk loads and creations may fail as planned; everything else passes through."""
+    """An index whose changes may fail as planned; everything else passes through."""
 
     def __init__(self, inner: Index, faults: Faults) -> None:
         self._inner = inner
@@ -170,8 +170,29 @@ class FaultIndex:
     def meta(self, index: str) -> Mapping[str, Any]:
         return self._inner.meta(index)
 
-    def count(self, alias: str) -> int:
-        return self._inner.count(alias)
+    def count(self, alias: str, query: Mapping[str, Any] | None = None) -> int:
+        return self._inner.count(alias, query)
+
+    def indexes(self, pattern: str) -> Sequence[str]:
+        return self._inner.indexes(pattern)
+
+    def structure(self, index: str) -> Mapping[str, Any]:
+        return self._inner.structure(index)
+
+    def complete(self, index: str) -> bool:
+        return self._inner.complete(index)
+
+    def normalises(self) -> bool:
+        return self._inner.normalises()
+
+    def configure(self, index: str, settings: Mapping[str, Any]) -> None:
+        self._faults.durable(f"configure {index}", lambda: self._inner.configure(index, settings))
+
+    def change_aliases(self, actions: Sequence[Mapping[str, Any]]) -> None:
+        self._faults.durable("change aliases", lambda: self._inner.change_aliases(actions))
+
+    def drop(self, index: str) -> None:
+        self._faults.durable(f"drop {index}", lambda: self._inner.drop(index))
 
     def refresh(self, index: str) -> None:
         self._inner.refresh(index)
@@ -216,10 +237,13 @@ class FaultQueue:
     def send(self, messages: Sequence[Message]) -> Mapping[str, str]:
         return self._faults.durable("send messages", lambda: self._inner.send(messages))
 
-    def start_move(self, target: str, rate: int | None) -> bool:
-        return self._faults.durable("start move", lambda: self._inner.start_move(target, rate))
+    def can_move(self) -> bool:
+        return self._inner.can_move()
 
-    def move(self) -> Move:
+    def start_move(self, target: str, rate: int | None) -> None:
+        self._faults.durable("start move", lambda: self._inner.start_move(target, rate))
+
+    def move(self) -> Move | None:
         return self._inner.move()
 
 

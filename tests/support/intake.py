@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from typing import Any
 from uuid import uuid4
 
 from batchjob import layout
 from batchjob.drain.filters import key_filter
 from batchjob.drain.quarantine import QuarantinedMessage, from_lines
-from batchjob.drain.receive import InboxStore, Limits, ReceiveReport, receive_all
+from batchjob.drain.receive import Limits, ReceiveReport, WriteStore, receive_all
 from batchjob.ports import BATCH, Clock, DeadLetters, Message, Queue, Store
 from batchjob.records import ManifestRow, manifest_from_parquet
 from batchjob.settings import Settings
@@ -24,7 +26,21 @@ def send_all(queue: DeadLetters, bodies: Iterable[str]) -> None:
         assert queue.send(waiting[start : start + BATCH]) == {}
 
 
-def drain(queue: Queue, store: InboxStore, clock: Clock, limits: Limits) -> ReceiveReport:
+def send_in_batches(client: Any, url: str, bodies: Sequence[str], threads: int = 8) -> None:
+    """Many messages, ten a call, by several threads."""
+
+    def send(start: int) -> None:
+        entries = [
+            {"Id": str(n), "MessageBody": body} for n, body in enumerate(bodies[start : start + BATCH])
+        ]
+        answer = client.send_message_batch(QueueUrl=url, Entries=entries)
+        assert len(answer["Successful"]) == len(entries)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(send, range(0, len(bodies), BATCH)))
+
+
+def drain(queue: Queue, store: WriteStore, clock: Clock, limits: Limits) -> ReceiveReport:
     """One drain, whose writer no other has."""
     return receive_all(queue, store, clock, limits, KEYS, f"job-1-{next(_WRITERS):08x}")
 

@@ -19,11 +19,13 @@ class Emf:
         self._records.append(struct.pack("<II", kind, 8 + len(data)) + data)
         return self
 
-    def font(self, charset: int, height: int = -50, escapement: int = 0) -> "Emf":
+    def font(
+        self, charset: int, height: int = -50, escapement: int = 0, face: str = "ＭＳ ゴシック"
+    ) -> "Emf":
         """Makes a font and selects it."""
         self._handles += 1
-        face = "ＭＳ ゴシック".encode("utf-16-le").ljust(64, b"\0")
-        log = struct.pack("<5i4x", height, 0, escapement, escapement, 400) + face
+        log = struct.pack("<5i8x", height, 0, escapement, escapement, 400)
+        log += face.encode("utf-16-le").ljust(64, b"\0")
         log = log[:23] + bytes([charset]) + log[24:]
         return self.record(82, struct.pack("<i", self._handles) + log).record(
             37, struct.pack("<i", self._handles)
@@ -95,8 +97,8 @@ class Wmf:
         self._records.append(struct.pack("<IH", 3 + len(data) // 2, function) + data)
         return self
 
-    def font(self, charset: int, slot: int) -> "Wmf":
-        log = struct.pack("<5h8B", -50, 0, 0, 0, 400, 0, 0, 0, charset, 0, 0, 0, 0) + b"Gothic\0\0"
+    def font(self, charset: int, slot: int, face: bytes = b"Gothic") -> "Wmf":
+        log = struct.pack("<5h8B", -50, 0, 0, 0, 400, 0, 0, 0, charset, 0, 0, 0, 0) + face + b"\0\0"
         return self.record(0x02FB, log).record(0x012D, struct.pack("<H", slot))
 
     def text(self, words: bytes, x: int, y: int, *, options: int = 0) -> "Wmf":

@@ -1,7 +1,9 @@
 """An OpenSearch node of a test's own, to be killed and started again with what it kept."""
 
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -11,11 +13,9 @@ from tests.support.servers import NODE, READY_SECONDS, ServerError, free_ports, 
 class Node:
     """Dies with the thread that started it (prctl(2), PR_SET_PDEATHSIG)."""
 
-    def __init__(self, folder: Path) -> None:
-        for parent in (folder, *folder.parents):
-            if parent.stat().st_uid == folder.stat().st_uid and parent.name.startswith("pytest"):
-                parent.chmod(0o711)  # the node runs as another user where root runs the tests
-        folder.chmod(0o711)
+    def __init__(self) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="batchjob-node-"))
+        folder.chmod(0o711)  # the node runs as another user where root runs the tests
         (self._port,) = free_ports(1)
         self._folder = folder
         self.url = f"http://127.0.0.1:{self._port}"
@@ -41,3 +41,7 @@ class Node:
         """SIGKILL, also for what it has in memory only."""
         self._process.kill()
         self._process.wait()
+
+    def remove(self) -> None:
+        self.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)

@@ -5,8 +5,8 @@ from enum import IntEnum
 
 from batchjob.errors import FailureCategory
 from batchjob.extract.xdw.container import Container
-from batchjob.extract.xdw.tlv import XdwError, fields, integer
-from batchjob.extract.xdw.tree import Value, reference, resolve
+from batchjob.extract.xdw.tlv import XdwError, fields, integer, within
+from batchjob.extract.xdw.tree import Value, resolve
 
 PER_INCH, PER_METRE = 2540, 100_000
 """Units of geometry: hundredths of a millimetre."""
@@ -46,12 +46,7 @@ class Body:
 
 def read_body(container: Container, value: Value) -> Body:
     """Raises XdwError; UNSUPPORTED where the kind is not known."""
-    data = resolve(container, value)
-    if value.is_reference:
-        said = reference(value.data)
-        if said.stored is not None and said.length > len(data):
-            data = container.expand(data[: said.stored], said.length)
-    return parse_body(container, data)
+    return parse_body(container, resolve(container, value))
 
 
 def parse_body(container: Container, data: bytes) -> Body:
@@ -118,4 +113,4 @@ def _what_it_is(content: bytes, kind: Format) -> Format:
 
 
 def _positive(said: dict[int, bytes], tag: int) -> int:
-    return max(integer(said.get(tag, b"")), 0)
+    return max(within(integer(said.get(tag, b""))), 0)

@@ -2,10 +2,12 @@
 
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
 from batchjob.errors import FailureCategory
+from batchjob.extract.detect import Loss
 from batchjob.extract.xdw import lh5
 from batchjob.extract.xdw.tlv import (
     Buffer,
@@ -21,7 +23,8 @@ from batchjob.extract.xdw.tlv import (
 
 MAX_ENTRIES = 200_000
 MAX_TOTAL = 512 * 1024 * 1024
-"""Bytes that all streams of a file may expand to, in one child."""
+"""Bytes that all streams of a file, and of the files attached to it, may expand to in one child."""
+MAX_FILES = 100
 MAX_PROPERTIES = 80 * 1024 * 1024
 """Bytes as they are stored; more than may expand from them only where nothing could be packed."""
 _HEADER, _SEGMENT, _ENTRY, _PROTECTED_ENTRY = 0x60, 0x61, 0x64, 0x67
@@ -50,12 +53,35 @@ class ProtectedError(XdwError):
         super().__init__(message, FailureCategory.PROTECTED)
 
 
+@dataclass(slots=True)
+class Budget:
+    """What a document may still take, together with all files attached to it and to each other."""
+
+    size: int = MAX_TOTAL
+    files: int = 0
+
+    def take(self, size: int) -> None:
+        """Counts bytes that are unpacked. Raises XdwError."""
+        if size > self.size:
+            message = f"the document expands to more than {MAX_TOTAL:,} bytes in all"
+            raise XdwError(message, FailureCategory.TOO_LARGE)
+        self.size -= max(size, 0)
+
+    def take_file(self) -> int:
+        """The number, from 1, of an attached file. Raises XdwError."""
+        if self.files >= MAX_FILES:
+            raise XdwError(f"files beyond the first {MAX_FILES} were not read", FailureCategory.TOO_LARGE)
+        self.files += 1
+        return self.files
+
+
 class State(NamedTuple):
-    """What one trailer vouches for."""
+    """What one trailer vouches for. `checks`: check values of entries that it lists itself."""
 
     offsets: tuple[int, ...]
     properties: bytes
     checked: bool
+    checks: dict[int, int]
 
 
 def read_header(data: Buffer) -> tuple[Root, int]:
@@ -77,10 +103,13 @@ class Container:
     there are entries only.
     """
 
-    def __init__(self, data: Buffer) -> None:
+    def __init__(self, data: Buffer, budget: Budget) -> None:
         """Raises XdwError; ProtectedError where the content is encrypted."""
         self._data = data
-        self._expanded = 0
+        self.budget = budget
+        self._losses: list[Loss] = []
+        self._compared: set[int] = set()
+        self._altered: dict[int, Loss] = {}
         self.root, self.generation = read_header(data)
         self.loss: str | None = None
         self.salvaged = False
@@ -97,14 +126,35 @@ class Container:
         return len(self._state.offsets)
 
     def entry(self, index: int) -> bytes:
-        """The body of an entry. Raises XdwError."""
+        """The body of an entry; `take_losses` tells where it was altered. Raises XdwError."""
         if not 0 <= index < self.entry_count:
             raise XdwError("a reference leads to no entry")
         found = self._entry_at(self._state.offsets[index])
+        said: dict[int, Element] = {}
         for field in elements(self._data, found.start, found.end):
-            if field.tag == 0x82:
-                return bytes(self._data[field.start : field.end])
-        raise XdwError("an entry has no body")
+            said.setdefault(field.tag, field)
+        if 0x82 not in said:
+            raise XdwError("an entry has no body")
+        body = bytes(self._data[said[0x82].start : said[0x82].end])
+        if 0x81 in said and index not in self._compared:
+            self._compared.add(index)
+            stored = integer(self._data[said[0x81].start : said[0x81].end]) & 0xFFFFFFFF
+            if not self._is_as_stored(index, check_value(body), stored):
+                message = f"entry {index} does not have the check value that was stored with it"
+                self._altered[index] = Loss(FailureCategory.CORRUPT, message)
+        if index in self._altered:
+            self._losses.append(self._altered[index])
+        return body
+
+    def _is_as_stored(self, index: int, value: int, stored: int) -> bool:
+        """The trailer has check values of some pictures, beside which those in their entries may be 0."""
+        listed = self._state.checks.get(index)
+        return value in (stored, listed) or (listed is not None and not stored)
+
+    def take_losses(self) -> list[Loss]:
+        """What was lost by reading since this was asked before, each once."""
+        taken, self._losses = self._losses, []
+        return [*dict.fromkeys(taken)]
 
     def _entry_at(self, offset: int) -> Element:
         found = element(self._data, offset, len(self._data))
@@ -116,9 +166,8 @@ class Container:
 
     def expand(self, stream: bytes, size: int) -> bytes:
         """Unpacks a stream. Raises XdwError, also where all of them together pass their limit."""
-        if size <= lh5.MAX_EXPANDED and self._expanded + size > MAX_TOTAL:
-            raise XdwError(f"the file expands to more than {MAX_TOTAL:,} bytes", FailureCategory.TOO_LARGE)
-        self._expanded += min(max(size, 0), lh5.MAX_EXPANDED)
+        if size <= lh5.MAX_EXPANDED:
+            self.budget.take(size)
         return lh5.expand(stream, size)
 
     def _last_state(self) -> State:
@@ -161,10 +210,13 @@ class Container:
         if found.tag == _PROTECTED or (offsets and self._data[offsets[0]] == _PROTECTED_ENTRY):
             raise ProtectedError
         value = bytes(self._data[at - stored : at])
-        if found.tag == _PLAIN:
-            return State(offsets, value, checked=True)
-        checked = integer(said.get(0x85, b"")) & 0xFFFFFFFF == check_value(value)
-        return State(offsets, self.expand(value, integer(said.get(0x83, b""))), checked)
+        pairs = said.get(0x8D, b"")
+        checks = dict(struct.iter_unpack("<II", pairs[: len(pairs) // 8 * 8]))
+        stated = integer(said.get(0x85, b"")) & 0xFFFFFFFF
+        if found.tag == _PLAIN:  # DocuWorks states none there
+            return State(offsets, value, not stated or stated == check_value(value), checks)
+        checked = stated == check_value(value)
+        return State(offsets, self.expand(value, integer(said.get(0x83, b""))), checked, checks)
 
     def _trailer_ending(self, end: int) -> Element:
         if end < 8:
@@ -196,7 +248,7 @@ class Container:
         self.loss = (
             "the file is cut off or damaged at its end; what lies before it was read, without its order"
         )
-        return State(offsets, b"", checked=True)
+        return State(offsets, b"", checked=True, checks={})
 
     def _entries_in_order(self) -> Iterator[int]:
         at = element(self._data, 0, len(self._data)).end

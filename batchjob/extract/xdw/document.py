@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from batchjob.errors import FailureCategory
+from batchjob.extract.detect import Loss
 from batchjob.extract.xdw.attachments import Attached
 from batchjob.extract.xdw.body import parse_body
-from batchjob.extract.xdw.container import Container, Root
-from batchjob.extract.xdw.layers import Loss
+from batchjob.extract.xdw.container import Budget, Container, Root
 from batchjob.extract.xdw.notes import form_texts, name_of, properties_of
 from batchjob.extract.xdw.tlv import Buffer, XdwError
 from batchjob.extract.xdw.tree import Kind, Node, read_tree
@@ -33,51 +33,80 @@ class AttachedPage:
 
 
 class Document:
-    """Raises XdwError while it is opened. `root` is None where only entries could be read."""
+    """Raises XdwError while it is opened. `root` is None where only entries could be read.
 
-    def __init__(self, data: Buffer, max_pixels: int) -> None:
-        self.container = Container(data)
+    `without_pages`: names of a binder's documents that hold none, where no page tells of them.
+    """
+
+    def __init__(self, data: Buffer, max_pixels: int, budget: Budget) -> None:
+        self.container = Container(data, budget)
         self.is_binder = self.container.root is Root.BINDER
         self.max_pixels = max_pixels
         self.title: str | None = None
         self.author: str | None = None
+        self.without_pages: list[str] = []
         self.root = None if self.container.salvaged else read_tree(self.container)
         own = list(self._own_pages(self.root) if self.root else self._salvaged_pages())
         if self.container.loss and own:
             own[0].losses.append(Loss(FailureCategory.CORRUPT, self.container.loss))
+        if own:
+            own[0].losses += self.container.take_losses()
         self.pages: list[Page | AttachedPage] = [*own]
 
     def _own_pages(self, root: Node) -> Iterator[Page]:
-        described: list[Node] = [root] if self.is_binder else []
+        waiting: list[Node] = [root] if self.is_binder else []
+        first: Page | None = None
         for document in _documents(root):
             pages = [Page(node) for node in document.walk() if node.kind == Kind.PAGE]
+            waiting.append(document)
             if not pages:
+                self._miss(document)
                 continue
-            for node in (document, *described):
-                try:
-                    self._describe(node, pages[0])
-                except XdwError as error:
-                    pages[0].losses.append(Loss(error.category, error.message))
-            described = []
+            first = pages[0]
+            self._tell(waiting, first)
+            waiting = []
             yield from pages
+        if first is not None:
+            self._tell(waiting, first)
 
-    def _describe(self, node: Node, page: Page) -> None:
-        """Puts what is said of a whole document, or of the binder, on its first page. Raises XdwError."""
+    def _miss(self, document: Node) -> None:
+        try:
+            name = name_of(document) if self.is_binder else None
+        except XdwError:
+            name = None
+        self.without_pages.append(name or f"number {len(self.without_pages) + 1} of those")
+
+    def _tell(self, nodes: list[Node], page: Page) -> None:
+        """Puts what is said of the binder and of whole documents on a page, and which ones have none."""
+        for node in nodes:
+            for describe in (self._name, self._forms, self._properties):
+                try:
+                    describe(node, page)
+                except XdwError as error:
+                    page.losses.append(Loss(error.category, error.message))
+        names, self.without_pages = self.without_pages, []
+        for name in names:
+            message = f"the binder's document {name!r} holds no pages"
+            page.losses.append(Loss(FailureCategory.EMPTY, message))
+
+    def _name(self, node: Node, page: Page) -> None:
         name = name_of(node) if self.is_binder else None
         if node.kind == Kind.BINDER:
             self.title = self.title or name
         elif name:
             page.head.append(name)
-        page.tail += form_texts(node)
-        page.tail += self._described(node)
 
-    def _described(self, node: Node) -> Iterator[str]:
-        for name, text in properties_of(node).items():
-            if name == "Title":
-                self.title = self.title or text
-            elif name == "Author":
-                self.author = self.author or text
-            yield text
+    def _forms(self, node: Node, page: Page) -> None:
+        page.tail += form_texts(node)
+
+    def _properties(self, node: Node, page: Page) -> None:
+        said: dict[str, str] = {}
+        for holder in (node, *(child for child in node.children if child.kind == Kind.PAGES)):
+            for name, text in properties_of(holder).items():
+                if said.setdefault(name, text) is text:
+                    page.tail.append(text)
+        self.title = self.title or said.get("Title")
+        self.author = self.author or said.get("Author")
 
     def _salvaged_pages(self) -> Iterator[Page]:
         for index in range(self.container.entry_count):

@@ -1,5 +1,6 @@
 """What a drawing shows: text, pictures and where they lie, and how much else; made by the readers of EMF and WMF."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -8,6 +9,8 @@ from batchjob.extract.xdw.runs import Lines
 
 MAX_RECORDS = 2_000_000
 MAX_PICTURES = 5_000
+_FARTHEST = 1e9
+"""Device units; a page at 1,200 dpi has 14,000."""
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in the drawing's device units; right and bottom are less where it is mirrored."""
@@ -43,7 +46,10 @@ class Placed(NamedTuple):
 
 @dataclass(slots=True)
 class Drawing:
-    """`frame` in device units, `per_inch` of them (0 where unknown). `glyphs` counts runs that cannot be read."""
+    """`frame` in device units, `per_inch` of them (0 where unknown).
+
+    `glyphs` counts runs that cannot be read, `symbols` those by the symbol fonts whose signs are not known.
+    """
 
     frame: Box = (0.0, 0.0, 0.0, 0.0)
     per_inch: float = 0.0
@@ -51,12 +57,16 @@ class Drawing:
     pictures: list[Placed] = field(default_factory=list)
     paths: int = 0
     glyphs: int = 0
+    symbols: Counter[str] = field(default_factory=Counter)
     damaged: bool = False
     unread: set[str] = field(default_factory=set)
 
     def place(self, source: Dib | Stored, box: Box, part: Sequence[int], operation: int) -> None:
         if len(self.pictures) >= MAX_PICTURES:
             self.unread.add(f"pictures beyond {MAX_PICTURES:,}")
+            return
+        if not all(abs(value) <= _FARTHEST for value in box):
+            self.damaged = True
             return
         left, top, width, height = part
         self.pictures.append(Placed(source, box, (left, top, width, height), operation))

@@ -1,11 +1,12 @@
-"""Reads the enhanced metafile of a printed page: text in the order of drawing, and pictures (MS-EMF)."""
+"""Reads the enhanced metafile of a printed page: its text and where that lies, and pictures (MS-EMF)."""
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
+from batchjob.extract.xdw.charsets import SYMBOL, decode, decode_wide, signs_of
+from batchjob.extract.xdw.context import PIXELS, UNITS, Context, Font, World, then
 from batchjob.extract.xdw.drawing import MAX_RECORDS, Dib, Drawing, Stored, from_top
-from batchjob.extract.xdw.runs import SYMBOL, decode
 
 _HEADER, _END = 1, 14
 _TEXT_A, _TEXT_W = 83, 84
@@ -13,9 +14,6 @@ _GLYPHS, _TWO_WAYS = 0x10, 0x2000
 _SMALL, _NO_RECTANGLE = 0x200, 0x100
 _AT_POSITION = 1
 _SOURCE_COPY = 0x00CC0020
-_QUARTER_TURNS = (900, 2700)
-_UNITS = {2: 1 / 254, 3: 1 / 2540, 4: 1 / 100, 5: 1 / 1000, 6: 1 / 1440}
-"""Mapping modes by the inches of their unit (MS-EMF 2.1.21)."""
 _MOST_RUNS = 4096
 """Runs of text in one record."""
 _MAX_SAVED = 256
@@ -24,37 +22,6 @@ _PATHS = frozenset({*range(2, 9), *range(41, 48), *range(52, 57), *range(62, 65)
 """Records that draw lines and areas."""
 _DW_PATHS = (b"DW04", b"DW05")
 _EMF_PLUS = b"EMF+"
-
-
-@dataclass(frozen=True, slots=True)
-class _Font:
-    height: int = 0
-    charset: int | None = None
-    escapement: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    """A device context. `world`: m11, m12, m21, m22, dx, dy."""
-
-    font: _Font = field(default_factory=_Font)
-    window: tuple[int, int] = (0, 0)
-    window_size: tuple[float, float] = (1, 1)
-    viewport: tuple[int, int] = (0, 0)
-    viewport_size: tuple[float, float] = (1, 1)
-    world: tuple[float, float, float, float, float, float] = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
-    align: int = 0
-    position: tuple[int, int] = (0, 0)
-
-    def device(self, x: float, y: float) -> tuple[float, float]:
-        m11, m12, m21, m22, dx, dy = self.world
-        x, y = x * m11 + y * m21 + dx, x * m12 + y * m22 + dy
-        across = self.viewport_size[0] / self.window_size[0] if self.window_size[0] else 1.0
-        down = self.viewport_size[1] / self.window_size[1] if self.window_size[1] else 1.0
-        return (
-            (x - self.window[0]) * across + self.viewport[0],
-            (y - self.window[1]) * down + self.viewport[1],
-        )
 
 
 def read_emf(data: bytes) -> Drawing:
@@ -68,9 +35,9 @@ class _Reader:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self.drawing = Drawing()
-        self._state = _State()
-        self._saved: list[_State] = []
-        self._fonts: dict[int, _Font] = {}
+        self._state = Context()
+        self._saved: list[Context] = []
+        self._fonts: dict[int, Font] = {}
         self._picture: Dib | Stored | None = None
         self._next_picture = 0
         self._records: dict[int, Callable[[int, int], None]] = {
@@ -82,6 +49,8 @@ class _Reader:
             17: self._map_mode,
             22: self._align,
             27: self._move,
+            31: self._scale_viewport,
+            32: self._scale_window,
             33: self._save,
             34: self._restore,
             35: self._set_world,
@@ -92,6 +61,7 @@ class _Reader:
             76: self._blit,
             77: self._blit,
             78: self._blit,
+            79: self._skewed,
             80: self._to_device,
             81: self._stretch,
             82: self._font,
@@ -146,23 +116,40 @@ class _Reader:
         return x, y
 
     def _window_size(self, at: int, end: int) -> None:
-        self._state = replace(self._state, window_size=self._pair(at, end))
+        if not self._state.is_fixed:
+            self._state = replace(self._state, window_size=self._pair(at, end))
 
     def _window(self, at: int, end: int) -> None:
         self._state = replace(self._state, window=self._pair(at, end))
 
     def _viewport_size(self, at: int, end: int) -> None:
-        self._state = replace(self._state, viewport_size=self._pair(at, end))
+        if not self._state.is_fixed:
+            self._state = replace(self._state, viewport_size=self._pair(at, end))
 
     def _viewport(self, at: int, end: int) -> None:
         self._state = replace(self._state, viewport=self._pair(at, end))
 
+    def _scale_viewport(self, at: int, end: int) -> None:
+        self._state = replace(self._state, viewport_size=self._scaled(self._state.viewport_size, at, end))
+
+    def _scale_window(self, at: int, end: int) -> None:
+        self._state = replace(self._state, window_size=self._scaled(self._state.window_size, at, end))
+
+    def _scaled(self, size: tuple[float, float], at: int, end: int) -> tuple[float, float]:
+        across, by_across, down, by_down = self._ints(at + 8, end, 4)
+        if not (across and by_across and down and by_down):
+            return size
+        return size[0] * across / by_across, size[1] * down / by_down
+
     def _map_mode(self, at: int, end: int) -> None:
-        """The modes with a fixed unit, in which y goes up."""
-        unit = _UNITS.get(self._ints(at + 8, end, 1)[0])
-        if unit:
-            scale = self.drawing.per_inch * unit or 1.0
+        """One unit a pixel, or a fixed length of which y counts upwards; else what windows and viewports say."""
+        (mode,) = self._ints(at + 8, end, 1)
+        if mode in UNITS:
+            scale = self.drawing.per_inch * UNITS[mode] or 1.0
             self._state = replace(self._state, window_size=(1, 1), viewport_size=(scale, -scale))
+        elif mode == PIXELS:
+            self._state = replace(self._state, window_size=(1, 1), viewport_size=(1, 1))
+        self._state = replace(self._state, mode=mode)
 
     def _align(self, at: int, end: int) -> None:
         self._state = replace(self._state, align=self._ints(at + 8, end, 1)[0])
@@ -181,7 +168,7 @@ class _Reader:
             self._state = self._saved[keep]
             del self._saved[keep:]
 
-    def _floats(self, at: int, end: int) -> tuple[float, float, float, float, float, float]:
+    def _floats(self, at: int, end: int) -> World:
         if at + 24 > end:
             raise struct.error("a record is too short")
         m11, m12, m21, m22, dx, dy = struct.unpack_from("<6f", self._data, at)
@@ -193,20 +180,21 @@ class _Reader:
     def _modify_world(self, at: int, end: int) -> None:
         given, mode = self._floats(at + 8, end), self._ints(at + 32, end, 1)[0]
         now = self._state.world
-        world = {1: (1.0, 0.0, 0.0, 1.0, 0.0, 0.0), 2: _then(given, now), 3: _then(now, given), 4: given}
+        world = {1: (1.0, 0.0, 0.0, 1.0, 0.0, 0.0), 2: then(given, now), 3: then(now, given), 4: given}
         self._state = replace(self._state, world=world.get(mode, now))
 
     def _font(self, at: int, end: int) -> None:
         handle, height, _, escapement = self._ints(at + 8, end, 4)
         if at + 36 <= end and len(self._fonts) < _MAX_FONTS:
-            self._fonts[handle] = _Font(height, self._data[at + 35], escapement)
+            face = decode_wide(self._data[at + 40 : min(at + 104, end)]).split("\0")[0]
+            self._fonts[handle] = Font(height, self._data[at + 35], escapement, face)
 
     def _select(self, at: int, end: int) -> None:
         handle = self._ints(at + 8, end, 1)[0]
         if handle in self._fonts:
             self._state = replace(self._state, font=self._fonts[handle])
         elif handle & 0xFFFFFFFF in range(0x8000000A, 0x80000012):
-            self._state = replace(self._state, font=_Font())  # one of the system's
+            self._state = replace(self._state, font=Font())  # one of the system's
 
     def _delete(self, at: int, end: int) -> None:
         self._fonts.pop(self._ints(at + 8, end, 1)[0], None)
@@ -218,6 +206,8 @@ class _Reader:
     def _poly_text(self, at: int, end: int) -> None:
         (kind,) = struct.unpack_from("<I", self._data, at)
         (count,) = self._ints(at + 36, end, 1)
+        if count > _MOST_RUNS:
+            self.drawing.unread.add(f"runs of text beyond {_MOST_RUNS:,} of a record")
         for index in range(min(max(count, 0), _MOST_RUNS)):
             self._run(at, at + 40 + 40 * index, end, wide=kind == 97)
 
@@ -252,16 +242,25 @@ class _Reader:
 
     def _take(self, data: bytes, x: int, y: int, options: int, *, wide: bool, width: float | None) -> None:
         state = self._state
-        if options & _GLYPHS or state.font.charset == SYMBOL:
-            self.drawing.glyphs += bool(options & _GLYPHS)
-            return
-        text = data.decode("utf-16-le", errors="replace") if wide else decode(data, state.font.charset)
         if state.align & _AT_POSITION:
             x, y = state.position
             self._state = replace(state, position=(x + round(width or 0), y))
-        if state.font.escapement % 3600 in _QUARTER_TURNS:
-            x, y = (y, -x) if state.font.escapement % 3600 == _QUARTER_TURNS[1] else (-y, x)
-        self.drawing.lines.add(text, x, y, state.font.height, width)
+        text = self._decoded(data, options, wide=wide)
+        if text:
+            self.drawing.lines.add(text, state.spot(x, y, width))
+
+    def _decoded(self, data: bytes, options: int, *, wide: bool) -> str:
+        """Empty where a run cannot be read, which is counted."""
+        font = self._state.font
+        if options & _GLYPHS:
+            self.drawing.glyphs += 1
+            return ""
+        if font.charset == SYMBOL:
+            signs = signs_of(data, font.face, wide=wide)
+            if signs is None:
+                self.drawing.symbols[font.face] += 1
+            return signs or ""
+        return decode_wide(data) if wide else decode(data, font.charset)
 
     def _stretch(self, at: int, end: int) -> None:
         x, y, left, top, across, down = self._ints(at + 24, end, 6)
@@ -286,6 +285,9 @@ class _Reader:
         across, down = self._ints(at + 100, end, 2) if kind in (77, 114, 116) else (width, height)
         self._dib(at, end, at + 84)
         self._draw((x, y, width, height), (left, top, across, down), operation)
+
+    def _skewed(self, at: int, end: int) -> None:
+        self.drawing.unread.add("pictures drawn as parallelograms")
 
     def _dib(self, at: int, end: int, sizes: int) -> None:
         """Makes the bitmap whose four offsets and sizes are at `sizes` the current picture."""
@@ -328,19 +330,3 @@ class _Reader:
             self.drawing.paths += 1
         elif sign == _EMF_PLUS:
             self.drawing.unread.add("EMF+ drawing commands")
-
-
-def _then(
-    first: tuple[float, float, float, float, float, float],
-    second: tuple[float, float, float, float, float, float],
-) -> tuple[float, float, float, float, float, float]:
-    a, b, c, d, e, f = first
-    g, h, i, j, k, l = second  # noqa: E741 - one letter for each place of the matrix
-    return (
-        a * g + b * i,
-        a * h + b * j,
-        c * g + d * i,
-        c * h + d * j,
-        e * g + f * i + k,
-        e * h + f * j + l,
-    )

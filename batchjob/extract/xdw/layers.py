@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from PIL import Image
 
 from batchjob.errors import FailureCategory
+from batchjob.extract.detect import Loss
+from batchjob.extract.image import resolution
 from batchjob.extract.xdw.body import PER_INCH, PER_METRE, Body, Format, read_body
 from batchjob.extract.xdw.container import Container
 from batchjob.extract.xdw.drawing import Dib, Drawing, Placed, Stored
@@ -14,7 +15,7 @@ from batchjob.extract.xdw.emf import read_emf
 from batchjob.extract.xdw.raster import body_image, compose, dib_image, load_all
 from batchjob.extract.xdw.runs import MAX_CHARACTERS
 from batchjob.extract.xdw.tlv import XdwError, numbers
-from batchjob.extract.xdw.tree import Kind, Node, Value
+from batchjob.extract.xdw.tree import Kind, Node, Value, resolve
 from batchjob.extract.xdw.wmf import read_wmf
 
 _DRAWING, _SIZE, _PLACE, _ROTATION = 7, 5, 52, 61
@@ -26,14 +27,9 @@ _MOST_DECODED = 4
 _TURNS = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
 """Clockwise degrees as Pillow turns, which is the other way round."""
 A4 = (21_000, 29_700)
+_LONGEST = 1_000_000
+"""Ten metres."""
 _NO_PLACE = (0, 0, 0, 0)
-
-
-class Loss(NamedTuple):
-    """Something that was not read, and why."""
-
-    category: FailureCategory
-    message: str
 
 
 @dataclass(slots=True)
@@ -85,14 +81,18 @@ class Layer:
         return turned, inches * turned.width / image.width
 
     def _raster(self, mode: str, dpi: int) -> tuple[Image.Image, float] | None:
-        inches = (self.body.width or self.place[2] or A4[0]) / PER_INCH
+        inches = 0.0
 
         def make() -> Image.Image:
             nonlocal inches
             image = body_image(self.container, self.body, self.max_pixels)
-            if self.body.per_metre:
-                inches = image.width / (self.body.per_metre * PER_INCH / PER_METRE)
-            image.draft(mode, (round(inches * dpi), round(inches * dpi * image.height / image.width)))
+            per_inch = self.body.per_metre * PER_INCH / PER_METRE
+            if not per_inch:
+                per_inch = image.width * PER_INCH / (self.body.width or self.place[2] or A4[0])
+            image.info["dpi"] = (per_inch, per_inch)
+            across, down = resolution(image)  # what is stated may be impossible
+            inches = image.width / across
+            image.draft(mode, (round(inches * dpi) or 1, round(image.height / down * dpi) or 1))
             return image
 
         image = self._loaded(make)
@@ -111,16 +111,28 @@ class Layer:
 
     def _composed(self, drawing: Drawing, mode: str) -> tuple[Image.Image, float] | None:
         sizes: dict[int, tuple[int, int]] = {}
+        opened: dict[Stored, Image.Image] = {}
         found = []
         for item in drawing.pictures:
             try:
-                found.append((item, self._open(item, sizes).size))
+                image = self._open(item, sizes)
             except XdwError as error:
                 self.losses.append(Loss(error.category, error.message))
+                continue
+            found.append((item, image.size))
+            if isinstance(item.source, Stored):
+                opened[item.source] = image
         if sum(width * height for _, (width, height) in found) > _MOST_DECODED * self.max_pixels:
             self.losses.append(Loss(FailureCategory.TOO_LARGE, "the page's pictures have too many pixels"))
             return None
-        made = compose(_with_places(found), lambda item: self._loaded(lambda: self._open(item, sizes)), mode)
+
+        def make(item: Placed) -> Image.Image:
+            kept = opened.pop(item.source, None) if isinstance(item.source, Stored) else None
+            image = self._open(item, sizes) if kept is None else kept
+            image.draft(mode, image.size)
+            return image
+
+        made = compose(_with_places(found), lambda item: self._loaded(lambda: make(item)), mode)
         if made is None:
             return None
         image, (left, _, right, _) = made
@@ -187,9 +199,12 @@ def read_layer(node: Node, page: tuple[int, int], max_pixels: int) -> Layer | No
         return None
     body = read_body(node.container, value) if value is not None else Body(Format.EMF, b"")
     drawing = _drawing_of(body) if value is not None else Drawing()
+    unused = 0
     if drawing is not None and not drawing.pictures:
         for number in range(len(stored)):  # nothing that is known here draws them
             drawing.place(Stored(number), _NO_PLACE, (0, 0, 0, 0), 0)
+    elif drawing is not None:
+        unused = len({*range(len(stored))} - _numbers(drawing))
     layer = Layer(
         node.container,
         body,
@@ -202,7 +217,15 @@ def read_layer(node: Node, page: tuple[int, int], max_pixels: int) -> Layer | No
     )
     if drawing is not None:
         layer.losses += _lost(drawing)
+    if unused:
+        message = f"{unused:,} stored pictures that no known command draws were not read"
+        layer.losses.append(Loss(FailureCategory.UNSUPPORTED, message))
     return layer
+
+
+def _numbers(drawing: Drawing) -> set[int]:
+    """The stored pictures that a drawing draws."""
+    return {item.source.number for item in drawing.pictures if isinstance(item.source, Stored)}
 
 
 def salvaged_layer(container: Container, body: Body, max_pixels: int) -> Layer:
@@ -222,10 +245,7 @@ def _drawing_of(body: Body) -> Drawing | None:
 
 def _rotation(node: Node) -> int:
     """Clockwise degrees."""
-    value = node.attribute(_ROTATION)
-    if value is None or value.is_reference:
-        return 0
-    return (numbers(value.data) or [0])[0]
+    return (node.numbers(_ROTATION) or [0])[0]
 
 
 def _lost(drawing: Drawing) -> Iterator[Loss]:
@@ -233,6 +253,9 @@ def _lost(drawing: Drawing) -> Iterator[Loss]:
         yield Loss(FailureCategory.CORRUPT, "a drawing is damaged; what comes before the damage was read")
     if drawing.glyphs:
         message = f"{drawing.glyphs:,} runs of text are stored as shapes of a font, which cannot be read"
+        yield Loss(FailureCategory.UNSUPPORTED, message)
+    for face, count in sorted(drawing.symbols.items()):
+        message = f"{count:,} runs of text in the symbol font {face!r}, whose signs are not known"
         yield Loss(FailureCategory.UNSUPPORTED, message)
     if drawing.lines.is_cut_off:
         message = f"a drawing has more than {MAX_CHARACTERS:,} characters"
@@ -244,20 +267,24 @@ def _lost(drawing: Drawing) -> Iterator[Loss]:
 
 
 def size_of(node: Node) -> tuple[int, int]:
-    """Width and height in 1/100 mm; those of A4 where none are stated."""
-    value = node.attribute(_SIZE)
-    given = numbers(value.data)[:2] if value is not None and not value.is_reference else []
-    return (given[0], given[1]) if len(given) == 2 and min(given) > 0 else A4
+    """Width and height in 1/100 mm; those of A4 where none that can be are stated."""
+    given = node.numbers(_SIZE)[:2]
+    return (given[0], given[1]) if _is_size(given) else A4
+
+
+def _is_size(given: list[int]) -> bool:
+    return len(given) == 2 and min(given) > 0 and max(given) <= _LONGEST
 
 
 def place_of(node: Node, page: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Where an object lies on its page, by the placement above it; all of the page where none tells."""
+    """Where an object lies on its page, by the placement above it; all of the page where none tells what can be."""
     above = node.parent
     if above is None:
         return 0, 0, *page
-    place, size = above.attribute(_PLACE), above.named("childdim")
-    corner = numbers(place.data)[:2] if place is not None and not place.is_reference else []
-    extent = numbers(size.data)[:2] if size is not None and not size.is_reference else []
-    if len(corner) < 2 or len(extent) < 2 or min(extent) <= 0:
+    corner, size = above.numbers(_PLACE)[:2], above.named("childdim")
+    extent = numbers(resolve(above.container, size))[:2] if size is not None else []
+    if len(corner) < 2 or not _is_size(extent):
+        return 0, 0, *page
+    if not all(-size < start < whole for start, size, whole in zip(corner, extent, page, strict=True)):
         return 0, 0, *page
     return corner[0], corner[1], extent[0], extent[1]

@@ -7,54 +7,70 @@ from typing import Any
 from PIL import Image
 
 from batchjob.errors import FailureCategory
-from batchjob.extract.decide import OUTLINE_PATHS, PageMeasure, Reading, count_characters, decide
+from batchjob.extract.decide import (
+    OUTLINE_PATHS,
+    PICTURE_PAGE_SHARE,
+    PageMeasure,
+    Reading,
+    count_characters,
+    decide,
+)
+from batchjob.extract.detect import Loss
 from batchjob.extract.image import DAMAGE, ocr_work, prepare, raise_machine_failure
 from batchjob.extract.text import clean
 from batchjob.extract.xdw.body import PER_INCH, parse_body, read_body
 from batchjob.extract.xdw.document import Document, Page
-from batchjob.extract.xdw.layers import A4, Layer, Loss, read_layer, salvaged_layer, size_of
-from batchjob.extract.xdw.notes import annotation_text
+from batchjob.extract.xdw.layers import A4, Layer, read_layer, salvaged_layer, size_of
+from batchjob.extract.xdw.notes import annotation_text, has_text
 from batchjob.extract.xdw.raster import MAX_CANVAS, body_image
 from batchjob.extract.xdw.tlv import XdwError
-from batchjob.extract.xdw.tree import Kind, Node
+from batchjob.extract.xdw.tree import KNOWN, Kind, Node
 
 _PREVIEW = 58
 _MOSTLY_PICTURE = 0.5
+_ENOUGH = 100
+"""Dots per inch up to which pictures are enlarged, at most twice: engines that need more do that by themselves."""
 _LARGEST_PREVIEW = 4_000_000
 Event = dict[str, Any]
 
 
 def read_own_page(document: Document, page: Page, number: int, out: Path, dpi: int) -> Event:
     """What a page's event says of its content."""
-    try:
-        return _read(document, page, number, out, dpi)
-    except XdwError as error:
-        return _event(
-            Reading(layer=False, ocr=False), "", {}, [*page.losses, Loss(error.category, error.message)]
-        )
-
-
-def _read(document: Document, page: Page, number: int, out: Path, dpi: int) -> Event:
     losses = list(page.losses)
+    document.container.take_losses()  # of what was read for another one
+    try:
+        return _read(document, page, number, out, dpi, losses)
+    except XdwError as error:
+        losses.append(Loss(error.category, error.message))
+        losses += document.container.take_losses()
+        return _event(Reading(layer=False, ocr=False), "", {}, losses)
+
+
+def _read(document: Document, page: Page, number: int, out: Path, dpi: int, losses: list[Loss]) -> Event:
     layers, notes = _content(document, page, losses)
-    size = size_of(page.node) if page.node else A4
+    size = _size(page, [])
     raw = "\n".join(layer.text for layer in layers if layer.is_content)
     measure = _measure(raw, layers, size)
     reading = decide(measure)
     picture = _picture(layers, size, number, out, dpi) if reading.ocr else {}
-    kept = "image" not in picture or reading.layer or not _is_broken(measure)
+    kept = "image" not in picture or reading.layer or not _is_replaced(measure)
     if reading.ocr and "image" not in picture and measure.paths > OUTLINE_PATHS:
         message = f"the page is drawn by {measure.paths:,} lines and areas, which are not rendered"
         losses.append(Loss(FailureCategory.UNSUPPORTED, message))
     for layer in layers:
         losses += layer.losses
+    losses += document.container.take_losses()
     text = "\n\n".join(filter(str.strip, [*page.head, raw if kept else "", *notes, *page.tail]))
     return _event(reading, clean(text), picture, losses)
 
 
-def _is_broken(measure: PageMeasure) -> bool:
-    """Whether its text would not be taken if there were nothing else."""
-    return decide(measure._replace(pictures=0.0, paths=0)).ocr
+def _is_replaced(measure: PageMeasure) -> bool:
+    """Whether its text has codes that no text has, and lies on a scan, where OCR reads what is seen.
+
+    Other scripts than the expected ones are no sign of damage here: the fonts name their character sets.
+    """
+    alone = measure._replace(pictures=0.0, paths=0, readable=measure.characters)
+    return measure.pictures > PICTURE_PAGE_SHARE and decide(alone).ocr
 
 
 def _event(reading: Reading, text: str, picture: Event, losses: list[Loss]) -> Event:
@@ -88,23 +104,58 @@ def _content(document: Document, page: Page, losses: list[Loss]) -> tuple[list[L
         container = document.container
         body = parse_body(container, container.entry(page.entry))
         return [salvaged_layer(container, body, document.max_pixels)], notes
-    size = size_of(page.node)
+    size = _size(page, losses)
     for node in page.node.walk():
-        try:
-            if node.kind != Kind.CONTENT and (note := annotation_text(node)):
-                notes.append(note)
-            if node.kind == Kind.TEXT_NOTE and note:
-                continue  # its drawing says the same
-            layer = read_layer(node, size, document.max_pixels)
-        except XdwError as error:
-            losses.append(Loss(error.category, error.message))
-            continue
-        if layer is None:
-            continue
-        layers.append(layer)
-        if not layer.is_content:
-            notes += _not_told(layer.text, notes)
+        layer, note = _object(document, node, size, losses)
+        if note:
+            notes.append(note)
+        if layer is not None:
+            layers.append(layer)
+            notes += [] if layer.is_content else _not_told(layer.text, notes)
     return layers, notes
+
+
+def _size(page: Page, losses: list[Loss]) -> tuple[int, int]:
+    try:
+        return size_of(page.node) if page.node else A4
+    except XdwError as error:
+        losses.append(Loss(error.category, error.message))
+        return A4
+
+
+def _object(
+    document: Document, node: Node, size: tuple[int, int], losses: list[Loss]
+) -> tuple[Layer | None, str]:
+    """What an object draws, and what it says; of what it lacks, that it does."""
+    note, layer, before = "", None, len(losses)
+    try:
+        note = annotation_text(node) if node.kind != Kind.CONTENT else ""
+    except XdwError as error:
+        losses.append(Loss(error.category, error.message))
+    if note and node.kind == Kind.TEXT_NOTE:
+        return None, note  # its drawing says the same
+    try:
+        layer = read_layer(node, size, document.max_pixels)
+    except XdwError as error:
+        losses.append(Loss(error.category, error.message))
+    if len(losses) == before and (unread := _unread(node, shows=bool(note) or layer is not None)):
+        losses.append(Loss(FailureCategory.UNSUPPORTED, unread))
+    return layer, note
+
+
+def _unread(node: Node, *, shows: bool) -> str | None:
+    """What to say of an object of which something is not read without any damage."""
+    if node.kind == Kind.EMBEDDED:
+        return "an embedded object (OLE), whose own content is not read"
+    if shows:
+        return None
+    if node.kind in (Kind.CONTENT, Kind.PICTURE):
+        return "an object without a drawing where there should be one"
+    if node.kind == Kind.TEXT_NOTE and not has_text(node):
+        return "a text note without its text"
+    if node.kind not in KNOWN and node.has_attributes and not node.children:
+        return f"an object of kind {node.kind:04x}, which is not known"
+    return None
 
 
 def _not_told(text: str, notes: list[str]) -> list[str]:
@@ -136,7 +187,7 @@ def _picture(layers: list[Layer], size: tuple[int, int], number: int, out: Path,
         _, image, inches = found[0]
         across = image.width / max(inches, 1e-6)
         image.info["dpi"] = (across, across)
-        gray, resolution = prepare(image, dpi)
+        gray, resolution = prepare(image, min(dpi, max(round(across), min(_ENOUGH, round(across * 2)))))
         note = "its picture"
     else:
         gray, resolution = _together(found, size, dpi), dpi
@@ -164,7 +215,7 @@ def picture_of_first(document: Document, page: Page) -> bytes | None:
 
     try:
         layers, _ = _content(document, page, [])
-        size = size_of(page.node) if page.node else A4
+        size = _size(page, [])
         for layer in layers:
             if layer.has_picture and layer.picture_area() > _MOSTLY_PICTURE * size[0] * size[1]:
                 shown = layer.image("RGB", max(round(MAX_WIDTH / (size[0] / PER_INCH)), 1))

@@ -12,11 +12,13 @@ from batchjob.extract.image import DAMAGE, raise_machine_failure
 from batchjob.extract.xdw.body import PER_METRE, Body, Format
 from batchjob.extract.xdw.container import Container
 from batchjob.extract.xdw.drawing import Box, Dib, Placed
-from batchjob.extract.xdw.tlv import XdwError
+from batchjob.extract.xdw.tlv import XdwError, within
 from batchjob.extract.xdw.wmf import header_length
 
 MAX_CANVAS = 40_000_000
 """Pixels of a picture that is put together."""
+_LONGEST_SIDE = 100_000
+"""Pixels; an A0 sheet at 1,200 dpi has 56,000."""
 MAX_BITONAL, MAX_SHADED = 150_000_000, 75_000_000
 """Pixels of a picture in black and white (A0 at 300 dpi), and of others (A3 at 600 dpi), for a child's memory."""
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP")
@@ -87,7 +89,7 @@ def _packed_dib(container: Container, body: Body) -> Dib:
         message = f"a bitmap is packed by method {method}, which is not known"
         raise XdwError(message, FailureCategory.UNSUPPORTED)
     if method == _TOP_DOWN:
-        header = header[:8] + struct.pack("<i", -rows) + header[12:]
+        header = header[:8] + struct.pack("<i", -within(rows)) + header[12:]
     return Dib(header, bits)
 
 
@@ -170,8 +172,12 @@ def compose(
     left, top = min(box[0] for box in boxes), min(box[1] for box in boxes)
     right, bottom = max(box[2] for box in boxes), max(box[3] for box in boxes)
     largest, size = max(found, key=lambda pair: _area(pair[0].box))
-    scale = _part(largest, size)[0] / abs(largest.box[2] - largest.box[0])
-    scale = _fit(scale, right - left, bottom - top)
+    exact = _part(largest, size)[0] / abs(largest.box[2] - largest.box[0])
+    scale = _fit(exact, right - left, bottom - top)
+    if len(found) == 1 and scale == exact:
+        picture = load(largest)
+        whole = (left, top, right, bottom)
+        return None if picture is None else (_shown(largest, picture, _part(largest, size)[:2], mode), whole)
     canvas: Image.Image | None = None
     for (item, _), box in zip(found, boxes, strict=True):
         picture = load(item)
@@ -188,8 +194,9 @@ def compose(
 
 
 def _fit(scale: float, width: float, height: float) -> float:
-    """Lower where the whole would have too many pixels."""
-    return min(scale, math.sqrt(MAX_CANVAS / max(width * height, 1e-9)))
+    """Lower where the whole would have too many pixels, or too long a side."""
+    longest = _LONGEST_SIDE / max(width, height, 1e-9)
+    return min(scale, math.sqrt(MAX_CANVAS / max(width * height, 1e-9)), longest)
 
 
 def _upright(box: Box) -> Box:

@@ -10,7 +10,8 @@ from typing import Any
 from batchjob.errors import FailureCategory
 from batchjob.extract.detect import Kind, NotReadError
 from batchjob.extract.text import clean_line
-from batchjob.extract.xdw.attachments import Reader, find_attachments
+from batchjob.extract.xdw.attachments import Reader, Unpacking, find_attachments
+from batchjob.extract.xdw.container import Budget
 from batchjob.extract.xdw.document import AttachedPage, Document, Page
 from batchjob.extract.xdw.page import picture_of_first, read_own_page
 from batchjob.extract.xdw.tlv import XdwError
@@ -19,13 +20,19 @@ Event = dict[str, Any]
 
 
 @contextmanager
-def open_xdw(path: Path, kind: Kind, folder: Path, max_pixels: int, nesting: int = 0) -> Iterator[Document]:
+def open_xdw(path: Path, kind: Kind, folder: Path, max_pixels: int) -> Iterator[Document]:
     """Opens a document or binder; attached files are unpacked into `folder`. Raises NotReadError."""
+    with _open(path, kind, Unpacking(folder, max_pixels, 0, Budget())) as document:
+        yield document
+
+
+@contextmanager
+def _open(path: Path, kind: Kind, unpacking: Unpacking) -> Iterator[Document]:
     with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
         try:
-            document = Document(data, max_pixels)
+            document = Document(data, unpacking.max_pixels, unpacking.budget)
             if document.root:
-                for attached in find_attachments(document.root, folder, max_pixels, nesting, _NESTED):
+                for attached in find_attachments(document.root, unpacking, _NESTED):
                     document.attach(attached)
         except XdwError as error:
             raise NotReadError(error.category, kind, _why(error)) from None
@@ -47,7 +54,8 @@ def _no_pages(document: Document, kind: Kind) -> NotReadError:
         message = f"the DocuWorks file is damaged: {document.container.loss}, but holds no page"
         return NotReadError(FailureCategory.CORRUPT, kind, message)
     what = "binder holds no document with pages" if document.is_binder else "document has no pages"
-    return NotReadError(FailureCategory.EMPTY, kind, f"the DocuWorks {what}")
+    named = f": {', '.join(document.without_pages)}" if document.is_binder and document.without_pages else ""
+    return NotReadError(FailureCategory.EMPTY, kind, f"the DocuWorks {what}{named}")
 
 
 def _kind(document: Document) -> Kind:
@@ -92,6 +100,9 @@ def _read_attached(page: AttachedPage, number: int, out: Path, dpi: int) -> Even
         (inside / event["image"]).rename(out / name)
         event["image"] = name
     event.pop("refused", None)
+    if page.number == 1 and file.losses and "error" not in event:
+        why = "; ".join(loss.message for loss in file.losses)
+        event["error"] = {"category": file.losses[0].category, "message": f"the attached file: {why}"}
     if page.number == 1:
         event["text"] = "\n".join(filter(None, [file.name, event["text"]]))
         if event["method"] == "blank":
@@ -106,4 +117,4 @@ def thumbnail(document: Document) -> bytes | None:
     return picture_of_first(document, first) if isinstance(first, Page) else None
 
 
-_NESTED = Reader(open_xdw, lambda document: len(document.pages), read_page)
+_NESTED = Reader(_open, lambda document: len(document.pages), read_page)

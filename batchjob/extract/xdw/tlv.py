@@ -9,6 +9,7 @@ from batchjob.errors import FailureCategory
 Buffer = bytes | mmap
 MAX_FIELDS = 4096
 """Fields of one element; real ones have under 30."""
+_LARGEST = (1 << 31) - 1
 _LONG = 0x80
 _LONGEST = 4
 
@@ -97,7 +98,12 @@ def items(value: bytes) -> Iterator[bytes]:
 
 
 def numbers(value: bytes) -> list[int]:
-    return [integer(item) for item in items(value)]
+    """The whole numbers of a list, each within what 32 bits hold: what is over is damage, and no place or size."""
+    return [within(integer(item)) for item in items(value)]
+
+
+def within(value: int) -> int:
+    return min(max(value, -_LARGEST), _LARGEST)
 
 
 def check_value(data: bytes) -> int:

@@ -6,7 +6,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from batchjob.extract.xdw.container import Container
-from batchjob.extract.xdw.tlv import XdwError, element, fields, integer, items
+from batchjob.extract.xdw.tlv import XdwError, element, fields, integer, items, numbers
 
 MAX_RECORDS = 500_000
 """A page with one annotation has five."""
@@ -18,19 +18,40 @@ _NAMES = 51
 _FIRST_NAMED = 2001
 _MOST_NAMES = 65_536
 _BYTES = 4
+FILE_DATA = "nd"
+"""The attribute that holds an attached file."""
 
 
 class Kind(IntEnum):
-    """Kinds of objects that are looked for."""
+    """Kinds of objects that are known."""
 
     DOCUMENT = 0xC013
     BINDER = 0xC014
     PAGE = 0x1301
+    PLACEMENT = 0x1302
     PAGES = 0x1303
     FORMS = 0x1304
     ORIGINALS = 0x1306
+    EMBEDDED = 0x800F
     CONTENT = 0x8010
     TEXT_NOTE = 0x8011
+    STICKY_NOTE = 0x801A
+    MARKER = 0x801B
+    DATE_STAMP = 0x8033
+    LINE = 0x803C
+    RECTANGLE = 0x803D
+    ELLIPSE = 0x803E
+    PICTURE = 0x803F
+    RECEIVED_STAMP = 0x8040
+    POLYGON = 0x8042
+    SIGNATURE = 0x8043
+    SHAPE = 0x8045
+    TITLE = 0x8046
+    GROUP = 0x8047
+    LINK = 0xC02F
+
+
+KNOWN = frozenset(Kind)
 
 
 class Value(NamedTuple):
@@ -82,14 +103,23 @@ class Node:
         for definition in self.definitions:
             if definition.type == _BYTES and definition.tag >= _FIRST_NAMED:
                 value = self.attribute(definition.tag)
-                if value is not None and not value.is_reference:
-                    yield definition.name, value.data
+                if value is not None and definition.name != FILE_DATA:
+                    yield definition.name, resolve(self.container, value)
 
     def named(self, name: str) -> Value | None:
         for definition in self.definitions:
             if definition.name == name:
                 return self.attribute(definition.tag)
         return None
+
+    @property
+    def has_attributes(self) -> bool:
+        return self.start < self.end
+
+    def numbers(self, attribute: int) -> list[int]:
+        """An attribute's whole numbers; none where it is not there. Raises XdwError."""
+        value = self.attribute(attribute)
+        return [] if value is None else numbers(resolve(self.container, value))
 
     def walk(self) -> "Iterator[Node]":
         """All below it, in order."""
@@ -201,5 +231,19 @@ def reference(value: bytes) -> Reference:
 
 
 def resolve(container: Container, value: Value) -> bytes:
-    """The bytes of a value, wherever they are. Raises XdwError."""
-    return container.entry(reference(value.data).entry) if value.is_reference else value.data
+    """The bytes of a value, wherever they are, unpacked where the reference says that they are packed.
+
+    Raises XdwError.
+    """
+    if not value.is_reference:
+        return value.data
+    said = reference(value.data)
+    data = container.entry(said.entry)
+    if said.stored is None:
+        return data
+    try:
+        return container.expand(data[: said.stored], said.length)
+    except XdwError:
+        if said.stored == said.length == len(data):  # not packed after all
+            return data
+        raise

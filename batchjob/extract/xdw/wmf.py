@@ -1,11 +1,12 @@
-"""Reads the older metafile of a printed page: text in the order of drawing, and pictures (MS-WMF)."""
+"""Reads the older metafile of a printed page: its text and where that lies, and pictures (MS-WMF)."""
 
 import struct
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import replace
 
-from batchjob.extract.xdw.drawing import MAX_RECORDS, Dib, Drawing, Stored, from_top
-from batchjob.extract.xdw.runs import SYMBOL, decode
+from batchjob.extract.xdw.charsets import SYMBOL, decode, signs_of
+from batchjob.extract.xdw.context import UNITS, Context, Font
+from batchjob.extract.xdw.drawing import MAX_RECORDS, Box, Dib, Drawing, Stored, from_top
 
 _PLACEABLE = b"\xd7\xcd\xc6\x9a"
 _PLACEABLE_SIZE = 22
@@ -13,15 +14,13 @@ _SOURCE_COPY = 0x00CC0020
 _CREATES = frozenset({0x00F7, 0x0142, 0x01F9, 0x02FA, 0x02FC, 0x06FF})
 """Records that take a slot for an object that is no font."""
 _PATHS = frozenset({0x0213, 0x0324, 0x0325, 0x0418, 0x041B, 0x0538, 0x061C, 0x0817, 0x081A, 0x0830})
+_DEVICE_BITMAPS = frozenset({0x0922, 0x0B23})
+"""Records that draw bitmaps in the form of one device (MS-WMF 2.3.1.1 and .5)."""
 _RECTANGLE, _GLYPHS = 0x6, 0x10
 _MAX_SLOTS = 65_536
 _HEADER_SIZES = (12, 40, 52, 56, 108, 124)
 _AT_POSITION = 1
-
-
-class _Font(NamedTuple):
-    height: int
-    charset: int | None
+_MAX_SAVED = 256
 
 
 def read_wmf(data: bytes) -> Drawing:
@@ -35,18 +34,29 @@ class _Reader:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self.drawing = Drawing()
-        self._slots: list[_Font | str | None] = []
-        self._font = _Font(0, None)
-        self._align = 0
-        self._position = (0, 0)
+        self._slots: list[Font | str | None] = []
+        self._state = Context()
+        self._saved: list[Context] = []
+        self._has_window = False
         self._picture: Stored | None = None
         self._next_picture = 0
         self._records: dict[int, Callable[[int, int], None]] = {
+            0x001E: self._save,
+            0x0103: self._map_mode,
+            0x0127: self._restore,
             0x012D: self._select,
             0x012E: self._set_align,
             0x01F0: self._delete,
+            0x020B: self._window,
+            0x020C: self._window_size,
+            0x020D: self._viewport,
+            0x020E: self._viewport_size,
+            0x020F: self._move_window,
+            0x0211: self._move_viewport,
             0x0214: self._move,
             0x02FB: self._create_font,
+            0x0410: self._scale_window,
+            0x0412: self._scale_viewport,
             0x0521: self._text_out,
             0x0626: self._escape,
             0x0A32: self._extended_text_out,
@@ -88,6 +98,8 @@ class _Reader:
             self._put("other")
         elif function in _PATHS:
             self.drawing.paths += 1
+        elif function in _DEVICE_BITMAPS and (end - at) // 2 > function >> 8:  # else a plain fill
+            self.drawing.unread.add("pictures in the form of one device")
         elif function in self._records:
             try:
                 self._records[function](at, end)
@@ -99,7 +111,7 @@ class _Reader:
             raise struct.error("a record is too short")
         return struct.unpack_from(form, self._data, at)
 
-    def _put(self, made: "_Font | str") -> None:
+    def _put(self, made: "Font | str") -> None:
         """Each object takes the lowest free slot."""
         if None in self._slots:
             self._slots[self._slots.index(None)] = made
@@ -107,15 +119,16 @@ class _Reader:
             self._slots.append(made)
 
     def _create_font(self, at: int, end: int) -> None:
-        (height,) = self._words(at, end, "<h")
+        height, _, escapement = self._words(at, min(at + 6, end), "<hhh")
         charset = self._data[at + 13] if at + 13 < end else None
-        self._put(_Font(height, charset))
+        face = self._data[at + 18 : min(at + 50, end)].split(b"\0")[0].decode("cp932", errors="replace")
+        self._put(Font(height, charset, escapement, face))
 
     def _select(self, at: int, end: int) -> None:
         (slot,) = self._words(at, end, "<H")
         chosen = self._slots[slot] if slot < len(self._slots) else None
-        if isinstance(chosen, _Font):
-            self._font = chosen
+        if isinstance(chosen, Font):
+            self._state = replace(self._state, font=chosen)
 
     def _delete(self, at: int, end: int) -> None:
         (slot,) = self._words(at, end, "<H")
@@ -123,11 +136,78 @@ class _Reader:
             self._slots[slot] = None
 
     def _set_align(self, at: int, end: int) -> None:
-        (self._align,) = self._words(at, end, "<H")
+        self._state = replace(self._state, align=self._words(at, end, "<H")[0])
+
+    def _pair(self, at: int, end: int) -> tuple[int, int]:
+        y, x = self._words(at, end, "<hh")
+        return x, y
 
     def _move(self, at: int, end: int) -> None:
-        y, x = self._words(at, end, "<hh")
-        self._position = (x, y)
+        self._state = replace(self._state, position=self._pair(at, end))
+
+    def _save(self, at: int, end: int) -> None:
+        if len(self._saved) < _MAX_SAVED:
+            self._saved.append(self._state)
+
+    def _restore(self, at: int, end: int) -> None:
+        (which,) = self._words(at, end, "<h")
+        keep = len(self._saved) + which if which < 0 else which - 1
+        if 0 <= keep < len(self._saved):
+            self._state = self._saved[keep]
+            del self._saved[keep:]
+
+    def _map_mode(self, at: int, end: int) -> None:
+        """In modes of a fixed length y counts upwards; how long that is does not matter here."""
+        (mode,) = self._words(at, end, "<H")
+        self._state = replace(self._state, mode=mode)
+        if self._state.is_fixed:
+            down = -1 if mode in UNITS else 1
+            self._state = replace(self._state, window_size=(1, 1), viewport_size=(1, down))
+
+    def _window(self, at: int, end: int) -> None:
+        self._state = replace(self._state, window=self._pair(at, end))
+
+    def _viewport(self, at: int, end: int) -> None:
+        self._state = replace(self._state, viewport=self._pair(at, end))
+
+    def _move_window(self, at: int, end: int) -> None:
+        (x, y), (across, down) = self._state.window, self._pair(at, end)
+        self._state = replace(self._state, window=(x + across, y + down))
+
+    def _move_viewport(self, at: int, end: int) -> None:
+        (x, y), (across, down) = self._state.viewport, self._pair(at, end)
+        self._state = replace(self._state, viewport=(x + across, y + down))
+
+    def _window_size(self, at: int, end: int) -> None:
+        """The first one is the drawing's size, in the unit of which all is counted that follows."""
+        across, down = self._pair(at, end)
+        if not (across and down) or self._state.is_fixed:
+            return
+        self._state = replace(self._state, window_size=(across, down))
+        if self._has_window:
+            return
+        self._has_window = True
+        self._state = replace(self._state, viewport_size=(abs(across), abs(down)))
+        if self.drawing.frame == (0.0, 0.0, 0.0, 0.0):
+            self.drawing.frame = (0.0, 0.0, float(abs(across)), float(abs(down)))
+
+    def _viewport_size(self, at: int, end: int) -> None:
+        across, down = self._pair(at, end)
+        if across and down and not self._state.is_fixed:
+            self._has_window = True
+            self._state = replace(self._state, viewport_size=(across, down))
+
+    def _scale_window(self, at: int, end: int) -> None:
+        self._state = replace(self._state, window_size=self._scaled(self._state.window_size, at, end))
+
+    def _scale_viewport(self, at: int, end: int) -> None:
+        self._state = replace(self._state, viewport_size=self._scaled(self._state.viewport_size, at, end))
+
+    def _scaled(self, size: tuple[float, float], at: int, end: int) -> tuple[float, float]:
+        by_down, down, by_across, across = self._words(at, end, "<hhhh")
+        if not (across and by_across and down and by_down):
+            return size
+        return size[0] * across / by_across, size[1] * down / by_down
 
     def _extended_text_out(self, at: int, end: int) -> None:
         y, x, count, options = self._words(at, end, "<hhhh")
@@ -149,14 +229,26 @@ class _Reader:
             return
         if at + count > end:
             raise struct.error("a run of text leaves its record")
-        if options & _GLYPHS or self._font.charset == SYMBOL:
-            self.drawing.glyphs += bool(options & _GLYPHS)
-            return
-        if self._align & _AT_POSITION:
-            x, y = self._position
-            self._position = (x + round(width or 0), y)
-        text = decode(self._data[at : at + count], self._font.charset)
-        self.drawing.lines.add(text, x, y, self._font.height, width)
+        state = self._state
+        if state.align & _AT_POSITION:
+            x, y = state.position
+            self._state = replace(state, position=(x + round(width or 0), y))
+        text = self._decoded(self._data[at : at + count], options)
+        if text:
+            self.drawing.lines.add(text, state.spot(x, y, width))
+
+    def _decoded(self, data: bytes, options: int) -> str:
+        """Empty where a run cannot be read, which is counted."""
+        font = self._state.font
+        if options & _GLYPHS:
+            self.drawing.glyphs += 1
+            return ""
+        if font.charset == SYMBOL:
+            signs = signs_of(data, font.face, wide=False)
+            if signs is None:
+                self.drawing.symbols[font.face] += 1
+            return signs or ""
+        return decode(data, font.charset)
 
     def _stretch(self, at: int, end: int) -> None:
         low, high, _, down, across, top, left, height, width, y, x = self._words(at, end, "<HHH8h")
@@ -191,7 +283,10 @@ class _Reader:
         x, y, width, height = place
         left, top, across, down = part
         part = (left, from_top(dib.header, top, down), across, down)
-        self.drawing.place(dib, (x, y, x + width, y + height), part, operation)
+        self.drawing.place(dib, self._box(x, y, width, height), part, operation)
+
+    def _box(self, x: int, y: int, width: int, height: int) -> Box:
+        return *self._state.device(x, y), *self._state.device(x + width, y + height)
 
     def _escape(self, at: int, end: int) -> None:
         """A driver's own records: `DW`, then the next of the page's pictures, or its drawing."""

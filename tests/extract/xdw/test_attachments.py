@@ -3,11 +3,13 @@
 from io import BytesIO
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from tests.extract.xdw.reading import read
 from tests.support import docuworks as dw
 from tests.support.documents import text_pdf
+from tests.support.lh5 import bomb
 
 SENTENCE = "The shaft seal was replaced on Monday"
 
@@ -92,3 +94,40 @@ def test_nested_files_beyond_three_are_told(tmp_path: Path) -> None:
         data = with_files((f"{number}.xdw", data))
     found = read(data, tmp_path)
     assert "3 deep" in found.pages[-1]["error"]["message"]
+
+
+def test_an_entry_of_the_list_without_a_file_is_found_by_its_name_and_told(tmp_path: Path) -> None:
+    held = dw.Object(0x1307, {}, [dw.text("nf", "見積.pdf")])
+    found = read(dw.write(dw.document(dw.page(), originals=[held])), tmp_path)
+    assert found.texts[1] == "見積.pdf"
+    assert found.pages[1]["error"]["category"] == "empty"
+
+
+def test_files_of_two_attached_documents_do_not_take_each_others_place(tmp_path: Path) -> None:
+    inner = [with_files((f"{name}.pdf", text_pdf(f"This is the file {name}"))) for name in "ab"]
+    found = read(with_files(("1.xdw", inner[0]), ("2.xdw", inner[1])), tmp_path)
+    assert [text.split("\n")[-1] for text in found.texts[1:]] == [
+        "本紙",
+        "This is the file a",
+        "本紙",
+        "This is the file b",
+    ]
+
+
+def test_the_limit_of_files_holds_for_all_that_are_attached_to_each_other(tmp_path: Path) -> None:
+    inner = with_files(*[(f"{number}.bin", b"?") for number in range(60)])
+    found = read(with_files(("1.xdw", inner), ("2.xdw", inner)), tmp_path, pages=400)
+    told = [page["error"]["message"] for page in found.pages if "error" in page]
+    assert sum("beyond the first 100" in message for message in told) == 1
+    assert len(told) == 98 + 1
+
+
+@pytest.mark.slow
+def test_the_limit_of_bytes_holds_for_all_that_are_attached_to_each_other(tmp_path: Path) -> None:
+    size = 60 * 1024 * 1024
+    parts = (dw.element(0x80, b"\4"), dw.element(0x81, dw.integer(size)), dw.element(0x8A, b"\1"))
+    body = b"".join([*parts, dw.element(0x86, bomb(4))])
+    inner = dw.write(dw.document(*[dw.page(dw.content(body))] * 4))
+    found = read(with_files(*[(f"{number}.xdw", inner) for number in range(4)]), tmp_path)
+    categories = [page["error"]["category"] for page in found.pages if "error" in page]
+    assert categories == ["corrupt"] * 8 + ["too_large"] * 8

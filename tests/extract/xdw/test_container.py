@@ -10,6 +10,7 @@ from batchjob.extract.xdw.container import MAX_ENTRIES
 from batchjob.extract.xdw.tlv import check_value
 from tests.extract.xdw.reading import Reading, read
 from tests.support import docuworks as dw
+from tests.support.documents import text_pdf
 from tests.support.lh5 import bomb
 from tests.support.metafiles import Emf
 
@@ -82,10 +83,57 @@ def test_entries_of_a_file_without_its_end_are_read_and_told(tmp_path: Path) -> 
     assert "without its order" in found.pages[0]["error"]["message"]
 
 
-def test_a_wrong_check_value_is_told(tmp_path: Path) -> None:
-    found = read(dw.write(sample(), form=dw.Form(trailer={0x85: dw.integer(5)})), tmp_path)
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_wrong_check_value_is_told(plain: bool, tmp_path: Path) -> None:
+    found = read(dw.write(sample(), form=dw.Form(plain=plain, trailer={0x85: dw.integer(5)})), tmp_path)
     assert found.texts == ["本文\n\nメモ"]
     assert "check value" in found.pages[0]["error"]["message"]
+
+
+def test_altered_entries_are_read_and_told_on_their_page(tmp_path: Path) -> None:
+    entries = dw.Entries()
+    pages = [
+        dw.page(dw.content(entries.add(dw.body(4, Emf().text(words, 0, 0).bytes()))))
+        for words in ("paid 100", "paid 200")
+    ]
+    data = dw.write(dw.document(*pages), entries)
+    changed = data.replace("100".encode("utf-16-le"), "900".encode("utf-16-le"))
+    found = read(changed, tmp_path)
+    assert found.texts == ["paid 900", "paid 200"]
+    message = "entry 0 does not have the check value that was stored with it"
+    assert found.pages[0]["error"] == {"category": "corrupt", "message": message}
+    assert "error" not in found.pages[1]
+
+
+@pytest.mark.parametrize(
+    ("in_entry", "in_trailer", "told"),
+    [(0, None, True), (0, 0, False), (0, 5, False), (5, 0, False), (5, 5, True)],
+)
+def test_the_trailers_check_values_of_entries_count_as_well(
+    in_entry: int, in_trailer: int | None, told: bool, tmp_path: Path
+) -> None:
+    """Numbers are what is added to the true value, in the entry 0 stands for a value of 0."""
+    entries = dw.Entries()
+    root = sample(entries=entries)
+    true = dw.check(entries.bodies[0])
+    listed = {0x8D: struct.pack("<II", 0, true + in_trailer)} if in_trailer is not None else {}
+    data = dw.write(root, entries, dw.Form(trailer=listed))
+    signed = dw.integer(true - (1 << 32) if true >> 31 else true)
+    stored = dw.integer((1 << 31) + in_entry if in_entry else 0).rjust(len(signed), b"\0")[-len(signed) :]
+    found = read(data.replace(dw.element(0x81, signed), dw.element(0x81, stored), 1), tmp_path)
+    assert found.texts == ["本文\n\nメモ"]
+    assert ("error" in found.pages[0]) == told
+
+
+def test_an_altered_attached_file_is_told(tmp_path: Path) -> None:
+    entries = dw.Entries()
+    attached = entries.attached("a.pdf", text_pdf("The shaft seal was replaced."), packed=False)
+    data = dw.write(dw.document(dw.page(dw.note("本紙")), originals=[attached]), entries)
+    at = data.index(b"%PDF") + 5
+    found = read(data[:at] + b"2" + data[at + 1 :], tmp_path)
+    assert "The shaft seal" in found.texts[1]
+    assert "check value" in found.pages[1]["error"]["message"]
+    assert "error" not in found.pages[0]
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_a_bitmap_scan(method: int, tmp_path: Path) -> None:
     stored = bits if method == 0 else dw.pack(bits)
     data = header + struct.pack("<4I", method, len(stored), len(bits), image.height) + stored
     found = read(one_page(dw.content(dw.body(7, data, sub_header=len(header)))), tmp_path)
-    assert_shows_scan(found, size=SIZE)
+    assert_shows_scan(found, size=(826, 1168))
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "BMP"])
@@ -181,7 +181,7 @@ def test_bands_of_a_bitmap(make: object, tmp_path: Path) -> None:
         else:
             emf.inline_picture(band).draw_picture(place, (image.width, 390))
     found = read(one_page(dw.content(dw.body(4, emf.bytes(), packed=True))), tmp_path)
-    assert_shows_scan(found, size=(1656, 2340))
+    assert_shows_scan(found, size=(828, 1170))
 
 
 def test_a_run_length_coded_band(tmp_path: Path) -> None:
@@ -196,7 +196,8 @@ def test_a_run_length_coded_band(tmp_path: Path) -> None:
 
 def test_pictures_of_older_metafiles(tmp_path: Path) -> None:
     stretched = Wmf().stretch(dib(scan((826, 1168))), (0, 0, 826, 1168))
-    assert_shows_scan(read(one_page(dw.content(dw.body(1, stretched.bytes()))), tmp_path))
+    found = read(one_page(dw.content(dw.body(1, stretched.bytes()))), tmp_path)
+    assert_shows_scan(found, size=(826, 1168))
     entries = dw.Entries()
     reference = entries.add(dw.body(5, jpeg(scan())))
     listed = Wmf().escape(b"DW\2\1").escape(b"DW\2\2")
@@ -222,7 +223,36 @@ def test_text_and_a_picture_are_both_taken(tmp_path: Path) -> None:
     assert found.methods == ["text+ocr"]
     assert "説明文" in found.texts[0]
     with found.picture() as picture:
-        assert abs(picture.width - 800) <= 2
+        assert abs(picture.width - 400) <= 2
+
+
+@pytest.mark.parametrize(
+    ("charset", "codec", "words"),
+    [
+        (129, "cp949", "안녕하세요 한국어 문서입니다 그리고 계약서"),
+        (177, "cp1255", "שלום עולם זה מסמך ארוך"),
+        (222, "cp874", "สวัสดีครับ นี่คือเอกสาร"),
+    ],
+)
+@pytest.mark.parametrize("whole", [False, True])
+def test_text_of_other_scripts_stays_beside_a_picture(
+    charset: int, codec: str, words: str, whole: bool, tmp_path: Path
+) -> None:
+    place = (0, 0, 4961, 7016) if whole else (300, 3000, 900, 600)
+    emf = Emf().stretch(dib(scan((150, 100))), place).font(charset)
+    emf.text_8bit(words.encode(codec), 300, 300)
+    found = read(one_page(dw.content(dw.body(4, emf.bytes()))), tmp_path)
+    assert "image" in found.pages[0]
+    assert found.texts == [words]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_codes_that_no_text_has_give_way_to_the_scan_that_they_lie_on(whole: bool, tmp_path: Path) -> None:
+    words = "\ue001\ue002\ue003\ue004\ue005\ue006" * 4
+    place = (0, 0, 4961, 7016) if whole else (300, 3000, 900, 600)
+    emf = Emf().stretch(dib(scan((150, 100))), place).text(words, 300, 300)
+    found = read(one_page(dw.content(dw.body(4, emf.bytes()))), tmp_path)
+    assert found.texts == ["" if whole else words]
 
 
 def test_notes_on_a_scan_are_kept_beside_it(tmp_path: Path) -> None:
@@ -292,3 +322,74 @@ def test_a_scan_that_cannot_be_decoded_is_told(tmp_path: Path) -> None:
 def test_a_picture_over_the_limit_is_told(tmp_path: Path) -> None:
     found = read(one_page(dw.content(dw.body(5, jpeg(scan())))), tmp_path, max_pixels=1_000_000)
     assert found.pages[0]["error"]["category"] == "too_large"
+
+
+IMPOSSIBLE = [0, -1, (1 << 31) - 1, -(1 << 31), 1 << 40, 1 << 1000, -(1 << 1000)]
+
+
+@pytest.mark.parametrize("value", IMPOSSIBLE)
+def test_impossible_sizes_and_places_do_no_harm(value: int, tmp_path: Path) -> None:
+    picture = jpeg(scan((400, 300)))
+    bodies = [
+        dw.body(5, picture, size=(value, value)),
+        dw.body(5, picture, per_metre=value),
+        dw.body(9, picture, across=value, down=value),
+    ]
+    for body in bodies:
+        contents = [
+            dw.placed(dw.content(body, a61=dw.numbers(value)), at, (3000, 2000))
+            for at in ((0, 0), (value, 5))
+        ]
+        for size in ((value, value), (21_000, 29_700)):
+            found = read(dw.write(dw.document(dw.page(*contents, size=size))), tmp_path)
+            assert found.methods == ["ocr"] if body[2] == 5 else ["failed"]
+
+
+def test_small_pictures_very_far_apart_do_no_harm(tmp_path: Path) -> None:
+    emf = Emf()
+    for away in (0.0, 9e8):
+        emf.record(36, struct.pack("<6fI", 1e-3, 0, 0, 1e-6, away, 0, 4))
+        emf.stretch(dib(scan((150, 100))), (0, 0, 1, 1))
+    (page,) = read(one_page(dw.content(dw.body(4, emf.bytes())), dw.note("至急")), tmp_path).pages
+    assert page["text"] == "至急"
+
+
+@pytest.mark.parametrize("rows", [0, 5, 1 << 31, (1 << 32) - 1])
+def test_impossible_rows_of_a_bitmap_are_told(rows: int, tmp_path: Path) -> None:
+    header, bits = dib(scan((26, 34)))
+    stored = dw.pack(bits)
+    data = header + struct.pack("<4I", 5, len(stored), len(bits), rows) + stored
+    found = read(one_page(dw.content(dw.body(7, data, sub_header=len(header)))), tmp_path)
+    assert ("error" in found.pages[0]) == (rows != 5)
+
+
+def test_pictures_that_nothing_known_draws_are_counted(tmp_path: Path) -> None:
+    entries = dw.Entries()
+    references = [entries.add(dw.body(5, jpeg(scan((400, 300))))) for _ in range(3)]
+    emf = Emf().next_picture().draw_picture((0, 0, 4961, 7016), (400, 300))
+    content = dw.content(dw.body(4, emf.bytes()), pictures=references)
+    found = read(one_page(content, entries=entries), tmp_path)
+    assert found.methods == ["ocr"]
+    message = "2 stored pictures that no known command draws were not read"
+    assert found.pages[0]["error"] == {"category": "unsupported", "message": message}
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (dw.body(4, Emf().record(79, bytes(200)).bytes()), "pictures drawn as parallelograms were not read"),
+        (
+            dw.body(1, Wmf().record(0x0922, bytes(60)).bytes()),
+            "pictures in the form of one device were not read",
+        ),
+    ],
+)
+def test_pictures_of_forms_that_are_not_read_are_told(body: bytes, message: str, tmp_path: Path) -> None:
+    found = read(one_page(dw.content(body)), tmp_path)
+    assert found.methods == ["failed"]
+    assert found.pages[0]["error"] == {"category": "unsupported", "message": message}
+
+
+def test_a_plain_fill_of_an_older_metafile_is_no_picture(tmp_path: Path) -> None:
+    found = read(one_page(dw.content(dw.body(1, Wmf().record(0x0922, bytes(18)).bytes()))), tmp_path)
+    assert (found.methods, found.pages[0].get("error")) == (["blank"], None)

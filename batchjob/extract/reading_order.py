@@ -1,4 +1,4 @@
-"""Puts recognised lines into reading order: columns apart, rows of tables across, vertical text right to left."""
+"""Puts lines into reading order: columns apart, rows of tables across, vertical text right to left."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -59,6 +59,11 @@ def in_order(lines: Iterable[Line]) -> list[Row]:
             back[_box(now)].append(line)
         return [[back[_box(line)].pop(0) for line in row] for row in _order(turned)]
     return _order(given)
+
+
+def in_rows(lines: Iterable[Line]) -> list[Row]:
+    """Rows from top to bottom, without a look for columns, whose time grows with the square of the lines."""
+    return _rows([*lines])
 
 
 def as_text(rows: Sequence[Row]) -> str:

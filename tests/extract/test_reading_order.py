@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchjob.ocr.reading_order import Line, as_text, in_order, is_vertical
+from batchjob.extract.reading_order import Line, as_text, in_order, is_vertical
 
 
 def line(text: str, left: float, top: float, width: float, height: float = 20) -> Line:
