@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from batchjob.adapters.clock import SystemClock
 from batchjob.adapters.folder import FolderStore
@@ -86,9 +86,11 @@ def objects(output: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
 
 
-def frozen_run(folder: Path, work: Path, shards: int = 1) -> str:
+def frozen_run(
+    folder: Path, work: Path, shards: int = 1, embedder: Literal["local", "none"] = "local"
+) -> str:
     """Plans a run over the documents in a folder, as `local` would, and returns its name."""
-    settings = Settings(work=str(work))
+    settings = Settings(work=str(work), embedder=embedder)
     intake = Intake(Target("local", settings.index, fingerprint_of_runs(settings)), "bench", 1.0, shards)
     rows = manifest_batches(read_folder(folder, settings).rows)
     return freeze_rows(intake, FolderStore(work), SystemClock(), rows).runs[0].run_id

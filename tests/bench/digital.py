@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -79,21 +80,25 @@ def one_page_documents(context: Context) -> Section:
     return Section(
         "One-page documents",
         f"{count} born-digital PDFs of one page. `process`: a shard all in, from the manifest to thumbnails, cache, "
-        "bulk bodies and receipt, with a cold cache. `local`: the same, planning, the embedded search server (whose "
-        f"start and CPU count as well) and loading into it. {_BASELINES}",
+        "bulk bodies and receipt, with a cold cache, without vectors. `local`: the same, planning, the embedded search "
+        f"server (whose start and CPU count as well) and loading into it. {_BASELINES}",
         timings("document", variants, measured, [(other, 0) for other in range(2, len(variants))])
         + _told(errors),
     )
 
 
+_NO_VECTORS = {**os.environ, "BATCHJOB_EMBEDDER": "none"}
+"""None of the baselines makes any."""
+
+
 def _process(folder: Path, work: Path) -> Usage:
     shutil.rmtree(work, ignore_errors=True)
-    return commands(process(frozen_run(folder, work), work))
+    return commands(process(frozen_run(folder, work, embedder="none"), work), env=_NO_VECTORS)
 
 
 def _local(folder: Path, work: Path) -> Usage:
     shutil.rmtree(work, ignore_errors=True)
-    return commands([*BATCHJOB, "local", folder, "--work", work, "--json"])
+    return commands([*BATCHJOB, "local", folder, "--work", work, "--json"], env=_NO_VECTORS)
 
 
 def _printed(output: Path) -> dict[Path, str]:
