@@ -17,8 +17,16 @@ from batchjob.drain.submit import Submitting
 from batchjob.drain.sweep import GRACE_MS, Swept, sweep
 from batchjob.errors import TransientError, UsageError
 from batchjob.ports import Clock, Job, JobRequest, Store
-from batchjob.records import Output, Receipt, RunInfo, ShardCounts, Submission, manifest_batches
-from batchjob.reduce.receipts import read_outcomes, read_receipts
+from batchjob.records import (
+    Output,
+    Receipt,
+    RunInfo,
+    ShardCounts,
+    Submission,
+    manifest_batches,
+    outcomes_from_parquet,
+)
+from batchjob.reduce.receipts import read_output, read_receipts
 from tests.support.faults import KINDS, FaultPlan, Faults, FaultStore, Kind, SimulatedCrash
 from tests.support.segments import events, intake, put_segment
 from tests.support.servers import unique_name
@@ -153,20 +161,16 @@ def test_what_killed_its_shard_is_told_from_an_outage(store: FolderStore, servic
     service.exit_codes = {"p:0": 75, "p:2": 137}
     swept(store, service)
 
-    def causes(run: RunInfo) -> list[set[str | None]]:
-        receipts = read_receipts(store, run)
-        return [{outcome.category for outcome in outcomes} for _, outcomes in read_outcomes(store, receipts)]
-
-    assert causes(many) == [{"abandoned"}, {"abandoned"}, {"died"}]
-    assert causes(alone) == [{"abandoned"}] * 2 + [{"died_alone"}] + [{"abandoned"}] * 4
+    assert causes(store, many) == [{"abandoned"}, {"abandoned"}, {"died"}]
+    assert causes(store, alone) == [{"abandoned"}] * 2 + [{"died_alone"}] + [{"abandoned"}] * 4
     assert {receipt.abandoned for receipt in read_receipts(store, many)} == {
         "all its jobs ended without a receipt; why"
     }
 
 
 def causes(store: Store, run: RunInfo) -> list[set[str | None]]:
-    receipts = read_receipts(store, run)
-    return [{outcome.category for outcome in outcomes} for _, outcomes in read_outcomes(store, receipts)]
+    shards = [read_output(store, receipt.outcomes) for receipt in read_receipts(store, run)]
+    return [{outcome.category for outcome in outcomes_from_parquet(shard)} for shard in shards]
 
 
 def test_an_image_that_never_works_blames_no_row_and_one_that_works_does(
