@@ -9,6 +9,7 @@ import structlog
 
 from batchjob.adapters.source_folder import SourceFolder
 from batchjob.cli import options, services
+from batchjob.cli.embedders import fingerprint_of_runs
 from batchjob.cli.manifests import own_folders, split_place
 from batchjob.cli.output import log, print_json, print_result, print_table
 from batchjob.cli.submit import open_submitting
@@ -19,7 +20,6 @@ from batchjob.drain.submit import submit_runs
 from batchjob.errors import DifferentError, UsageError
 from batchjob.operate.compare import Source
 from batchjob.operate.reconcile import Reconciled, Reconciler, Swept, reconcile, sweep_thumbnails
-from batchjob.process.fingerprint import extraction_fingerprint
 from batchjob.scratch import scratch_folder
 from batchjob.settings import Settings, load_settings
 
@@ -65,7 +65,7 @@ def reconcile_command(
         services.open_index(settings),
         services.new_writer(),
     )
-    target = Target("incremental", settings.index, extraction_fingerprint(settings))
+    target = Target("incremental", settings.index, fingerprint_of_runs(settings))
     intake = Intake(target, writer, settings.shard_cost, None, settings.scratch)
     with scratch_folder(settings.scratch) as scratch:
         by = Reconciler(server, settings.index, key_filter(settings), services.CLOCK, scratch)
