@@ -130,6 +130,7 @@ def test_a_cluster_that_cannot_is_told(
         does(OpenSearchIndex(server.endpoint))
 
 
+@pytest.mark.slow
 def test_a_plugin_that_is_missing_is_told_by_a_real_node(opensearch_url: str) -> None:
     """The node knows no such tokenizer: its words are those of one that has no Kuromoji."""
     body = index_body(unique_name(), "f")

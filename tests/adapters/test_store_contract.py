@@ -121,6 +121,7 @@ def test_replacing_what_is_missing_fails(store: Store) -> None:
         store.open("ledger")
 
 
+@pytest.mark.slow
 def test_a_listing_goes_on_past_a_thousand(store: Store) -> None:
     keys = [f"文書/{number:04d}.pdf" for number in range(1005)]
     with ThreadPoolExecutor(8) as pool:

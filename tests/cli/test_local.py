@@ -52,6 +52,7 @@ def test_a_folder_is_indexed_without_a_manifest(folder: Path, tmp_path: Path) ->
     assert embedded.find_kept(tmp_path / "work") is None
 
 
+@pytest.mark.slow
 def test_a_kept_server_answers_search_until_the_next_run(folder: Path, kept: Path) -> None:
     assert batchjob("local", folder, "--work", kept, "--keep").code == 0
     answer = batchjob("search", "distinctive", "sentence", "--work", kept, "--json").answer
@@ -118,6 +119,7 @@ def test_what_could_not_be_reached_is_tried_again_three_times_in_all(tmp_path: P
     assert left("quarantine/") == 0
 
 
+@pytest.mark.slow
 def test_a_module_beside_the_documents_is_not_run(folder: Path, tmp_path: Path) -> None:
     for name in ("click.py", "orjson.py", "batchjob.py"):
         (folder / name).write_text("raise SystemExit('run from the current folder')")
@@ -132,6 +134,7 @@ def test_a_module_beside_the_documents_is_not_run(folder: Path, tmp_path: Path) 
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_a_run_that_deletes_much_waits_for_a_word(tmp_path: Path, opensearch_url: str) -> None:
     bucket = write_folder(tmp_path / "documents", {})
     manifest = tmp_path / "manifest.csv"
@@ -166,7 +169,10 @@ def test_a_document_limit_is_a_failure_with_words_and_too_many_exit_65(folder: P
     assert "BATCHJOB_FAILURE_LIMIT" in done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGKILL, *(pytest.param(one, marks=pytest.mark.slow) for one in (signal.SIGTERM, signal.SIGINT))],
+)
 def test_however_local_dies_nothing_of_it_goes_on(tmp_path: Path, number: signal.Signals) -> None:
     files = {f"{n}.png": scanned_page(f"page {n}") for n in range(6)}
     write_folder(tmp_path / "documents", files)
@@ -224,6 +230,7 @@ def test_documents_and_work_in_s3(s3_real: S3Server, opensearch_url: str, tmp_pa
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_bucket_that_is_not_there_is_an_outage_and_no_deletion(
     s3_real: S3Server, opensearch_url: str, tmp_path: Path
 ) -> None:

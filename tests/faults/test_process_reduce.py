@@ -84,7 +84,9 @@ def test_with_a_warm_cache_every_operation_may_fail(
         recover(pipeline, undisturbed, FaultPlan(at, kind))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [KINDS[0], *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS[1:])]
+)
 def test_with_a_cold_cache_every_write_to_it_may_fail(
     kind: Kind, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:

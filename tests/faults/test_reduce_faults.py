@@ -135,7 +135,7 @@ def check_seed(material: Material, folder: Path, node: str, seed: int, share: fl
     undisturbed.close()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_faults_change_nothing(material: Material, opensearch_url: str, tmp_path: Path, seed: int) -> None:
     check_seed(material, tmp_path, opensearch_url, seed)
 

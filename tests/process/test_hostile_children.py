@@ -87,7 +87,9 @@ def test_what_is_left_as_thumbnail_is_no_thumbnail(what: str, read: Read) -> Non
     assert (found.status, found.thumbnail, len(found.pages)) == ("ok", None, 40)
 
 
-@pytest.mark.parametrize("what", ["symlink", "fifo", "device", "folder", "nothing"])
+@pytest.mark.parametrize(
+    "what", ["symlink", pytest.param("fifo", marks=pytest.mark.slow), "device", "folder", "nothing"]
+)
 def test_what_is_left_as_page_image_costs_that_page(what: str, read: Read) -> None:
     found = read(f"image {what}")
     assert [page.page for page in found.pages if page.error] == [1]

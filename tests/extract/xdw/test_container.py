@@ -161,6 +161,7 @@ def test_properties_beyond_the_limit_are_too_large(tmp_path: Path) -> None:
     assert failure(read(data, tmp_path))[0] == "too_large"
 
 
+@pytest.mark.slow
 def test_long_lists_of_names_that_many_objects_share_are_stopped(tmp_path: Path) -> None:
     entries = dw.Entries()
     names = entries.add((dw.numbers(2001, 4, -1, 2) + b"\2a\0") * 60_000)
