@@ -86,9 +86,9 @@ def test_a_sweep_submits_what_was_left(run: RunInfo, batch_environment: dict[str
     ],
 )
 def test_what_is_wrong_is_said(
-    run: RunInfo, batch_environment: dict[str, str], wrong: dict[str, str], said: str
+    run: RunInfo, batch_environment: dict[str, str], tmp_path: Path, wrong: dict[str, str], said: str
 ) -> None:
-    done = batchjob("submit", run.run_id, env=batch_environment | wrong)
+    done = batchjob("submit", run.run_id, env=batch_environment | wrong, cwd=tmp_path)
     assert (done.code, said in done.stderr, "Traceback" in done.stderr) == (64, True, False), done.stderr
 
 
