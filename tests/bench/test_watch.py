@@ -37,7 +37,7 @@ def test_cpu_counts_children_that_were_waited_for_and_those_that_were_not() -> N
 def test_memory_that_processes_share_counts_once() -> None:
     wall, _, memory, _, _ = watched(sys.executable, "-c", _SHARE)
     assert wall >= 1
-    assert 200 * _MIB < memory < 300 * _MIB
+    assert 200 * _MIB < memory < 360 * _MIB  # twice would be over 400
 
 
 def test_a_command_that_fails_is_an_error() -> None:
