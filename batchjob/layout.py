@@ -21,7 +21,6 @@ RUNS = "runs/"
 INBOX = "inbox/"
 CALIBRATION = "calibration.json"
 RETRIES = "inbox/retry-"
-RUNS = "runs/"
 REINDEXES = "reindex/"
 CACHED = "cache/extract/"
 QUARANTINED_ROWS = "quarantine/rows/"
@@ -30,7 +29,7 @@ DAMAGED_SEGMENTS = "quarantine/segments/"
 
 
 def reindex(name: str) -> str:
-    return f"reindex/{name}.json"
+    return f"{REINDEXES}{name}.json"
 
 
 def listing(name: str) -> str:

@@ -152,8 +152,6 @@ class OpenSearchIndex:
         question = {"tokenizer": "keyword", "char_filter": ["icu_normalizer"], "text": "1"}
         try:
             self._ask("POST", "/_analyze", body=question)
-        except TransientError:
-            raise
         except PermanentError:
             return False
         return True

@@ -1,7 +1,7 @@
 """What a re-index works with: its stores, its jobs, its documents, by the settings."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -43,14 +43,14 @@ def open_machine(settings: Settings, *, jobs: bool = True) -> Iterator[Machine]:
     target = Target("reindex", settings.index, fingerprint_of_runs(settings))
     intake = Intake(target, writer, settings.shard_cost, None, settings.scratch)
     probes = tuple(filter(None, map(str.strip, settings.probe_queries.split(";"))))
-    with _open_jobs(settings) if jobs else _no_jobs() as queue:
+    with _open_jobs(settings) if jobs else nullcontext() as queue:
         by = Submitting(store, queue, services.CLOCK, writer, _told(settings)) if queue else None
         yield Machine(
             Freezer(store, services.CLOCK, intake),
             index,
             settings.index,
             partial(_rows, settings, writer),
-            _driver(by) if by else lambda runs: None,
+            partial(drive, by) if by else lambda runs: None,
             lambda alias, query: find(index, alias, query, 1).total,
             Limits(settings.reindex_tolerance, probes),
             read_dictionary(settings),
@@ -70,12 +70,8 @@ def _told(settings: Settings) -> dict[str, str]:
     return told
 
 
-def _driver(by: Submitting) -> Callable[[Sequence[str]], None]:
-    return partial(drive, by)
-
-
 @contextmanager
-def _open_jobs(settings: Settings) -> Iterator[Jobs | None]:
+def _open_jobs(settings: Settings) -> Iterator[Jobs]:
     if services.job_queue(settings) != services.LOCAL_QUEUE:
         yield services.batch_jobs(settings)
         return
@@ -88,11 +84,6 @@ def _open_jobs(settings: Settings) -> Iterator[Jobs | None]:
         except BaseException:
             queue.stop()
             raise
-
-
-@contextmanager
-def _no_jobs() -> Iterator[Jobs | None]:
-    yield None
 
 
 @contextmanager

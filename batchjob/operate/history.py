@@ -117,8 +117,7 @@ def read_history(
     found = History(name, look_at_object(name, source))
     ledger = read_ledger(store)
     found.waiting = waiting_rows(name, store, ledger)
-    for run in open_parts(name, store, ledger):
-        found.open.append(run)
+    found.open = open_parts(name, store, ledger)
     found.ended = ended_runs(name, store, all_runs(store))
     quarantined = layout.quarantined_row(name.doc_id)
     data = read_or_none(store, quarantined)

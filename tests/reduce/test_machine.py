@@ -1,7 +1,7 @@
 """On a real node: a machine's fault stops the run and decides nothing; what is a document's own is rejected."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +23,6 @@ from tests.support.servers import unique_name
 
 RUN = "20260101T000000Z-aaaaaa"
 Change = Callable[[opensearchpy.OpenSearch, str, str], object]
-
-
-@pytest.fixture
-def client(opensearch_url: str) -> Iterator[opensearchpy.OpenSearch]:
-    with opensearchpy.OpenSearch(opensearch_url, timeout=60) as client:
-        yield client
-
-
-@pytest.fixture
-def index(opensearch_url: str) -> Iterator[OpenSearchIndex]:
-    index = OpenSearchIndex(opensearch_url)
-    yield index
-    index.close()
 
 
 @pytest.fixture

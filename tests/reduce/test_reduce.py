@@ -1,6 +1,5 @@
 """The reducer on a real OpenSearch node: final states, what stops it, and who may go on."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +27,6 @@ from tests.support.pipeline import FINGERPRINT, Pipeline
 from tests.support.servers import unique_name
 
 GOOD = text_pdf("a good document")
-
-
-@pytest.fixture
-def client(opensearch_url: str) -> Iterator[opensearchpy.OpenSearch]:
-    with opensearchpy.OpenSearch(opensearch_url, timeout=60) as client:
-        yield client
-
-
-@pytest.fixture
-def index(opensearch_url: str) -> Iterator[OpenSearchIndex]:
-    index = OpenSearchIndex(opensearch_url)
-    yield index
-    index.close()
 
 
 @pytest.fixture

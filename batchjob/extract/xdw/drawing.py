@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from batchjob.extract.xdw.charsets import SYMBOL, decode, decode_wide, signs_of
+from batchjob.extract.xdw.context import Font
 from batchjob.extract.xdw.runs import Lines
 
 MAX_RECORDS = 2_000_000
@@ -60,6 +62,18 @@ class Drawing:
     symbols: Counter[str] = field(default_factory=Counter)
     damaged: bool = False
     unread: set[str] = field(default_factory=set)
+
+    def text_of(self, data: bytes, font: Font, *, glyphs: bool, wide: bool) -> str:
+        """A run of text as it was stored: `wide` as UTF-16. Empty where it cannot be read, which is counted."""
+        if glyphs:
+            self.glyphs += 1
+            return ""
+        if font.charset == SYMBOL:
+            signs = signs_of(data, font.face, wide=wide)
+            if signs is None:
+                self.symbols[font.face] += 1
+            return signs or ""
+        return decode_wide(data) if wide else decode(data, font.charset)
 
     def place(self, source: Dib | Stored, box: Box, part: Sequence[int], operation: int) -> None:
         if len(self.pictures) >= MAX_PICTURES:

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import replace
 
-from batchjob.extract.xdw.charsets import SYMBOL, decode, decode_wide, signs_of
+from batchjob.extract.xdw.charsets import decode_wide
 from batchjob.extract.xdw.context import PIXELS, UNITS, Context, Font, World, then
 from batchjob.extract.xdw.drawing import MAX_RECORDS, Dib, Drawing, Stored, from_top
 
@@ -245,22 +245,9 @@ class _Reader:
         if state.align & _AT_POSITION:
             x, y = state.position
             self._state = replace(state, position=(x + round(width or 0), y))
-        text = self._decoded(data, options, wide=wide)
+        text = self.drawing.text_of(data, state.font, glyphs=bool(options & _GLYPHS), wide=wide)
         if text:
             self.drawing.lines.add(text, state.spot(x, y, width))
-
-    def _decoded(self, data: bytes, options: int, *, wide: bool) -> str:
-        """Empty where a run cannot be read, which is counted."""
-        font = self._state.font
-        if options & _GLYPHS:
-            self.drawing.glyphs += 1
-            return ""
-        if font.charset == SYMBOL:
-            signs = signs_of(data, font.face, wide=wide)
-            if signs is None:
-                self.drawing.symbols[font.face] += 1
-            return signs or ""
-        return decode_wide(data) if wide else decode(data, font.charset)
 
     def _stretch(self, at: int, end: int) -> None:
         x, y, left, top, across, down = self._ints(at + 24, end, 6)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from heapq import heappop, heappush
 
-from batchjob.extract.xdw.charsets import SYMBOL, decode, signs_of
 from batchjob.extract.xdw.context import UNITS, Context, Font
 from batchjob.extract.xdw.drawing import MAX_RECORDS, Box, Dib, Drawing, Stored, from_top
 
@@ -236,22 +235,10 @@ class _Reader:
         if state.align & _AT_POSITION:
             x, y = state.position
             self._state = replace(state, position=(x + round(width or 0), y))
-        text = self._decoded(self._data[at : at + count], options)
+        data, glyphs = self._data[at : at + count], bool(options & _GLYPHS)
+        text = self.drawing.text_of(data, state.font, glyphs=glyphs, wide=False)
         if text:
             self.drawing.lines.add(text, state.spot(x, y, width))
-
-    def _decoded(self, data: bytes, options: int) -> str:
-        """Empty where a run cannot be read, which is counted."""
-        font = self._state.font
-        if options & _GLYPHS:
-            self.drawing.glyphs += 1
-            return ""
-        if font.charset == SYMBOL:
-            signs = signs_of(data, font.face, wide=False)
-            if signs is None:
-                self.drawing.symbols[font.face] += 1
-            return signs or ""
-        return decode(data, font.charset)
 
     def _stretch(self, at: int, end: int) -> None:
         low, high, _, down, across, top, left, height, width, y, x = self._words(at, end, "<HHH8h")
